@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * kssl: the SSL/TLS record layer of a TCP socket in the kernel, with a helper
+ * that keeps doing the handshakes.  This is the whole user ABI.
+ *
+ * Attach:      setsockopt(fd, IPPROTO_TCP, TCP_ULP, "kssl", 4)
+ * Attended:    getsockopt(fd, SOL_KSSL, KSSL_CONTROL) gives the control file.
+ *              Its holder (the helper) shakes hands in the plain phase, installs
+ *              keys, and answers every control record from then on.
+ * Unattended:  setsockopt(fd, SOL_KSSL, KSSL_TX_KEY / KSSL_RX_KEY) with keys from
+ *              elsewhere; control records then travel as control messages.
+ *
+ * All lengths are bytes.  All integers are in host order unless a comment says
+ * "wire".  Structs start with their size as the caller knows it: a longer one
+ * is accepted if the bytes the kernel does not know are zero (else E2BIG), a
+ * shorter one is taken as if the rest were zero.
+ *
+ * Errors of read, write, poll and SO_ERROR on the socket, and the fatal alert
+ * that goes to the peer with them (RFC 8446 6.2, RFC 5246 7.2.2):
+ *
+ *   errno          cause                                     alert sent
+ *   EBADMSG        authentication or padding failed          bad_record_mac (20)
+ *   EMSGSIZE       record longer than allowed                record_overflow (22)
+ *   EPROTO         record type not legal now                 unexpected_message (10)
+ *   EPROTONOSUPPORT record of another version                protocol_version (70)
+ *   EKEYEXPIRED    usage limit of a key, or a KeyUpdate
+ *                  waits for the next key (unattended)       none
+ *   ENOMEM, EIO    no memory; bytes entered or left the
+ *                  stream behind our back; crypto failed     internal_error (80)
+ *   ECONNABORTED   the peer sent a fatal alert               none
+ *   ECONNRESET     FIN without close_notify (truncation),
+ *                  or a TCP reset                            none
+ *   ETIMEDOUT      the helper did not answer in time         internal_error (80)
+ *   ESRCH          the helper is gone                        internal_error (80)
+ *   EPIPE          write after close_notify or shutdown      none
+ *   ENOKEY         no key and nobody who could bring one     none
+ *   EIO            (read) a control record is next and the
+ *                  reader gave no room for its type          none, record stays
+ *
+ * The helper may fail the connection with an errno and alert of its own.
+ * KSSL_ERROR tells the cause in full and stays readable.
+ */
+#ifndef _UAPI_LINUX_KSSL_H
+#define _UAPI_LINUX_KSSL_H
+
+#include <linux/types.h>
+
+#define KSSL_ULP_NAME		"kssl"
+
+/* Socket level of the options and control messages below. */
+#define SOL_KSSL		0x4b53
+
+/* Socket options. */
+#define KSSL_CONTROL		1	/* get: int, the control file */
+#define KSSL_TX_KEY		2	/* set: struct kssl_key */
+#define KSSL_RX_KEY		3	/* set: struct kssl_key */
+#define KSSL_STATUS		4	/* get: struct kssl_status */
+#define KSSL_ERROR		5	/* get: struct kssl_error */
+#define KSSL_SUITES		6	/* get: array of struct kssl_suite_info */
+
+/*
+ * Control message (cmsg_level SOL_KSSL), unattended sockets only: one __u8, the
+ * TLS content type of the record sent, or of what was received.
+ */
+#define KSSL_RECORD_TYPE	1
+
+/* Content types (RFC 8446 5.1, RFC 5246 6.2.1). */
+#define KSSL_TYPE_CHANGE_CIPHER_SPEC	20
+#define KSSL_TYPE_ALERT			21
+#define KSSL_TYPE_HANDSHAKE		22
+#define KSSL_TYPE_APPLICATION_DATA	23
+
+/* Longest plaintext of one record (RFC 8446 5.1, RFC 5246 6.2.1). */
+#define KSSL_MAX_PAYLOAD		16384
+
+#define KSSL_KEY_MAX		32
+#define KSSL_IV_MAX		16
+#define KSSL_MAC_KEY_MAX	48
+
+/**
+ * struct kssl_key - keys of one direction
+ * @size: sizeof(struct kssl_key) as the caller knows it
+ * @version: protocol version as on the wire, 0x0303 or 0x0304
+ * @suite: IANA cipher suite number
+ * @flags: KSSL_KEY_*; unknown bits are EINVAL
+ * @key_len: bytes used of @key, must be what the suite says
+ * @iv_len: bytes used of @iv: the GCM/CCM salt (4) or the whole IV (12)
+ * @mac_key_len: bytes used of @mac_key, 0 for AEAD suites
+ * @reserved: zero
+ * @seq: sequence number of the next record
+ * @nonce: explicit nonce of the next record sent (TLS 1.2 GCM and CCM only,
+ *	RFC 5288 3); ignored on receive and for other suites
+ * @key: cipher key
+ * @iv: fixed part of the nonce
+ * @mac_key: MAC key
+ *
+ * Keys go in and never come out.
+ */
+struct kssl_key {
+	__u32	size;
+	__u16	version;
+	__u16	suite;
+	__u32	flags;
+	__u8	key_len;
+	__u8	iv_len;
+	__u8	mac_key_len;
+	__u8	reserved;
+	__u64	seq;
+	__u64	nonce;
+	__u8	key[KSSL_KEY_MAX];
+	__u8	iv[KSSL_IV_MAX];
+	__u8	mac_key[KSSL_MAC_KEY_MAX];
+};
+
+/* struct kssl_key.flags: encrypt-then-MAC (RFC 7366), CBC suites only. */
+#define KSSL_KEY_ETM		0x1
+
+/**
+ * enum kssl_state - what a direction is doing
+ * @KSSL_STATE_NONE: attached, no keys and no helper
+ * @KSSL_STATE_PLAIN: before keys; the helper exchanges raw records
+ * @KSSL_STATE_ACTIVE: application data flows
+ * @KSSL_STATE_HELD: waits for the helper
+ * @KSSL_STATE_CLOSED: close_notify sent (tx) or received (rx)
+ * @KSSL_STATE_FAILED: a fatal error, see KSSL_ERROR
+ */
+enum kssl_state {
+	KSSL_STATE_NONE,
+	KSSL_STATE_PLAIN,
+	KSSL_STATE_ACTIVE,
+	KSSL_STATE_HELD,
+	KSSL_STATE_CLOSED,
+	KSSL_STATE_FAILED,
+};
+
+/**
+ * struct kssl_dir_status - one direction, as seen by KSSL_STATUS
+ * @version: protocol version as on the wire, 0 before keys
+ * @suite: IANA cipher suite number, 0 before keys
+ * @state: enum kssl_state
+ * @flags: KSSL_KEY_* of the key in use
+ * @epoch: how many keys were installed so far
+ * @reserved: zero
+ * @seq: sequence number of the next record
+ * @records: records since the attach, all types
+ * @bytes: application bytes since the attach
+ */
+struct kssl_dir_status {
+	__u16	version;
+	__u16	suite;
+	__u8	state;
+	__u8	flags;
+	__u16	reserved;
+	__u32	epoch;
+	__u32	reserved2;
+	__u64	seq;
+	__u64	records;
+	__u64	bytes;
+};
+
+/**
+ * struct kssl_status - the connection, as seen by KSSL_STATUS
+ * @size: bytes the kernel filled in
+ * @attended: 1 while a helper holds the control file
+ * @established: 1 when received application data is legal
+ * @reserved: zero
+ * @handshakes: handshakes and rekeys completed (KSSL_OP_DONE)
+ * @holds: how often sending was held since the attach
+ * @hold_last_ns: length of the last finished hold of sending, nanoseconds
+ * @hold_max_ns: longest one, nanoseconds
+ * @tx: sending
+ * @rx: receiving
+ */
+struct kssl_status {
+	__u32	size;
+	__u8	attended;
+	__u8	established;
+	__u16	reserved;
+	__u32	handshakes;
+	__u32	holds;
+	__u64	hold_last_ns;
+	__u64	hold_max_ns;
+	struct kssl_dir_status tx;
+	struct kssl_dir_status rx;
+};
+
+/* struct kssl_error.who */
+#define KSSL_WHO_NONE		0
+#define KSSL_WHO_KERNEL		1
+#define KSSL_WHO_HELPER		2
+#define KSSL_WHO_PEER		3
+
+/**
+ * struct kssl_error - why the connection failed; sticky, all zero if it did not
+ * @size: bytes the kernel filled in (for KSSL_OP_FAIL: as the caller knows it)
+ * @err: positive errno
+ * @who: KSSL_WHO_*
+ * @alert: alert description sent (kernel, helper) or received (peer)
+ * @has_alert: 1 if @alert means something (close_notify is 0)
+ * @reserved: zero
+ * @x509: X.509 verification code of the helper, 0 if none
+ * @text: one sentence, zero terminated
+ */
+struct kssl_error {
+	__u32	size;
+	__s32	err;
+	__u8	who;
+	__u8	alert;
+	__u8	has_alert;
+	__u8	reserved;
+	__u32	x509;
+	char	text[128];
+};
+
+/**
+ * struct kssl_suite_info - one row of KSSL_SUITES: what this kernel can carry
+ * @suite: IANA cipher suite number
+ * @version: protocol version as on the wire
+ * @key_len: length of the cipher key
+ * @iv_len: length of struct kssl_key.iv
+ * @mac_key_len: length of the MAC key, 0 for AEAD suites
+ * @tag_len: bytes of tag or MAC in each record
+ *
+ * getsockopt gives as many whole rows as fit and sets optlen to their length;
+ * a NULL buffer of length 0 gives the length that all rows need.
+ */
+struct kssl_suite_info {
+	__u16	suite;
+	__u16	version;
+	__u8	key_len;
+	__u8	iv_len;
+	__u8	mac_key_len;
+	__u8	tag_len;
+};
+
+/*
+ * The control file.
+ *
+ * read() gives one message, struct kssl_msg and its payload; EMSGSIZE if the
+ * buffer is too small (the message stays), EAGAIN with O_NONBLOCK, 0 after
+ * KSSL_EV_CLOSED was read.  A buffer of KSSL_MSG_MAX always suffices.
+ *
+ * After every KSSL_MSG_RECORD and KSSL_MSG_RAW receiving is held until
+ * KSSL_OP_CONTINUE, so nothing is ever read past the point where keys change.
+ *
+ * write() takes one batch: struct kssl_op with payload, one after the other,
+ * no padding, at most KSSL_BATCH_MAX in all.  A batch is one transaction under
+ * the socket lock: all of it happens in order, or none of it and the errno says
+ * why; it returns the length of the whole batch.
+ *   EINVAL	malformed, or an op that is not legal in this state
+ *   EAGAIN	more than KSSL_CONTROL_BUDGET would wait for the send buffer;
+ *		poll for EPOLLOUT
+ *   ENOPKG	this kernel lacks the suite's algorithm
+ *   EOPNOTSUPP	the suite or version is not known
+ *   EPIPE	the socket is closed or its sending failed
+ *   ENOMEM, EFAULT
+ */
+#define KSSL_BATCH_MAX		(512 * 1024)
+#define KSSL_CONTROL_BUDGET	(512 * 1024)
+
+/**
+ * struct kssl_msg - header of a message read from the control file
+ * @len: bytes of the message, header included
+ * @kind: KSSL_MSG_*
+ * @type: content type (RECORD, RAW) or KSSL_EV_* (EVENT)
+ * @flags: zero
+ * @epoch: receive epoch the record was read under, 0 in the plain phase
+ * @value: positive errno for KSSL_EV_CLOSED and KSSL_EV_FAILED, else zero
+ */
+struct kssl_msg {
+	__u32	len;
+	__u16	kind;
+	__u8	type;
+	__u8	flags;
+	__u32	epoch;
+	__u32	value;
+};
+
+#define KSSL_MSG_RECORD		1	/* payload: plaintext of a control record */
+#define KSSL_MSG_RAW		2	/* payload: record as on the wire, header included */
+#define KSSL_MSG_EVENT		3
+
+#define KSSL_EV_CLOSED		1	/* the socket is gone; last message */
+#define KSSL_EV_EOF		2	/* FIN without close_notify */
+#define KSSL_EV_CLOSE_NOTIFY	3	/* close_notify received */
+#define KSSL_EV_FAILED		4	/* fatal error, see KSSL_ERROR */
+
+#define KSSL_MSG_MAX		(16 + 5 + 16384 + 2048)
+
+/**
+ * struct kssl_op - header of one operation of a batch
+ * @op: KSSL_OP_*
+ * @type: content type (RECORD), else zero
+ * @flags: zero
+ * @len: bytes of payload that follow
+ */
+struct kssl_op {
+	__u16	op;
+	__u8	type;
+	__u8	flags;
+	__u32	len;
+};
+
+/**
+ * enum kssl_op_code - what a batch can do
+ * @KSSL_OP_HOLD: application writes wait (or EAGAIN) until RELEASE
+ * @KSSL_OP_RAW: plain phase: payload goes out as it is (whole records)
+ * @KSSL_OP_RECORD: payload of 1 to KSSL_MAX_PAYLOAD bytes goes out as one record
+ *	of @type under the current key
+ * @KSSL_OP_TX_KEY: payload struct kssl_key; used from the next record on
+ * @KSSL_OP_RX_KEY: payload struct kssl_key; legal only while receiving is held,
+ *	used from the next record on.  Up to TLS 1.2, and for the first key of a
+ *	connection, application data is unexpected_message until ESTABLISHED
+ * @KSSL_OP_RELEASE: application writes go on
+ * @KSSL_OP_CONTINUE: receiving goes on
+ * @KSSL_OP_ESTABLISHED: the peer's Finished is verified (RFC 5246 7.4.9)
+ * @KSSL_OP_DONE: the handshake or rekey is over; counted in KSSL_STATUS
+ * @KSSL_OP_FAIL: payload struct kssl_error; its alert (if has_alert) goes out as
+ *	fatal, then both directions fail with err.  Must be last
+ */
+enum kssl_op_code {
+	KSSL_OP_HOLD = 1,
+	KSSL_OP_RAW,
+	KSSL_OP_RECORD,
+	KSSL_OP_TX_KEY,
+	KSSL_OP_RX_KEY,
+	KSSL_OP_RELEASE,
+	KSSL_OP_CONTINUE,
+	KSSL_OP_ESTABLISHED,
+	KSSL_OP_DONE,
+	KSSL_OP_FAIL,
+};
+
+#endif /* _UAPI_LINUX_KSSL_H */

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The only file that asks for the kernel's version.  The module is written to
+ * the newest supported kernel; older ones are brought up to it here, newest
+ * change first, so that dropping an old kernel means deleting the tail.
+ */
+#ifndef _KSSL_COMPAT_H
+#define _KSSL_COMPAT_H
+
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#error "kssl needs Linux 6.1 or newer"
+#endif
+
+#include <linux/net.h>
+#include <linux/socket.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+
+int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+
+/* 7.0: recvmsg of struct proto lost addr_len */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define kssl_compat_recvmsg	kssl_rx_recvmsg
+#else
+static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
+				      int *addr_len)
+{
+	return kssl_rx_recvmsg(sk, msg, len, flags);
+}
+#endif
+
+/* 6.12: asm/unaligned.h became linux/unaligned.h */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#include <linux/unaligned.h>
+#else
+#include <asm/unaligned.h>
+#endif
+
+/* 6.6: ioctl of struct proto takes a pointer to a kernel int */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 6, 0)
+#define KSSL_COMPAT_PROTO_IOCTL_ARG	int *
+static inline int kssl_compat_ioctl_result(int value, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
+{
+	*arg = value;
+	return 0;
+}
+#else
+#define KSSL_COMPAT_PROTO_IOCTL_ARG	unsigned long
+static inline int kssl_compat_ioctl_result(int value, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
+{
+	return put_user(value, (int __user *)arg);
+}
+#endif
+
+/*
+ * 6.5: sendpage is gone; pages travel as a bvec iterator with MSG_SPLICE_PAGES.
+ * 6.1 defines that flag but TCP ignores it there.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+#define KSSL_COMPAT_SEND_FLAGS	(MSG_SPLICE_PAGES | MSG_INTERNAL_SENDMSG_FLAGS)
+
+static inline int kssl_compat_send_page(struct sock *sk, struct page *page, unsigned int offset,
+					unsigned int len, int flags)
+{
+	struct msghdr msg = { .msg_flags = flags | MSG_SPLICE_PAGES };
+	struct bio_vec bvec;
+
+	bvec_set_page(&bvec, page, len, offset);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &bvec, 1, len);
+	return tcp_sendmsg_locked(sk, &msg, len);
+}
+#else
+#define KSSL_COMPAT_HAS_SENDPAGE
+#define KSSL_COMPAT_SEND_FLAGS	(MSG_SENDPAGE_NOTLAST | MSG_SENDPAGE_NOPOLICY | \
+				 MSG_NO_SHARED_FRAGS)
+
+static inline int kssl_compat_send_page(struct sock *sk, struct page *page, unsigned int offset,
+					unsigned int len, int flags)
+{
+	return do_tcp_sendpages(sk, page, offset, len, flags);
+}
+#endif
+
+#endif /* _KSSL_COMPAT_H */

@@ -1,0 +1,697 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The control file: how control bounces between the record layer and the helper.
+ * read gives one message, write takes one batch, which happens whole or not at
+ * all.  File and socket hold a reference on struct kssl_sock each, never on each
+ * other, so either may go first.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "kssl.h"
+
+/* The socket with its lock held, or NULL once it is closed. */
+static struct sock *lock_socket(struct kssl_sock *ctx)
+{
+	struct sock *sk;
+
+	spin_lock_bh(&ctx->lock);
+	sk = ctx->sk;
+	if (sk)
+		sock_hold(sk);
+	spin_unlock_bh(&ctx->lock);
+	if (!sk)
+		return NULL;
+	lock_sock(sk);
+	if (!ctx->closing)
+		return sk;
+	release_sock(sk);
+	sock_put(sk);
+	return NULL;
+}
+
+static void unlock_socket(struct sock *sk)
+{
+	release_sock(sk);
+	sock_put(sk);
+}
+
+/* ---- messages to the helper ---- */
+
+/**
+ * kssl_control_post() - queue a record for the helper and start its clock
+ * @ctx: connection
+ * @skb: the record, see struct kssl_rx_cb; taken over
+ *
+ * Receiving is held after each of them, so the queue needs no bound of its own.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb)
+{
+	ctx->helper_due = true;
+	if (!ctx->closing)
+		mod_delayed_work(system_wq, &ctx->helper_clock, KSSL_HELPER_TIMEOUT);
+	spin_lock_bh(&ctx->lock);
+	__skb_queue_tail(&ctx->messages, skb);
+	spin_unlock_bh(&ctx->lock);
+	wake_up_interruptible(&ctx->control_wait);
+}
+
+/**
+ * kssl_control_event() - tell the helper of an event
+ * @ctx: connection
+ * @event: KSSL_EV_*; each is told once
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_control_event(struct kssl_sock *ctx, u8 event)
+{
+	spin_lock_bh(&ctx->lock);
+	ctx->control_events |= BIT(event);
+	spin_unlock_bh(&ctx->lock);
+	wake_up_interruptible(&ctx->control_wait);
+}
+
+/**
+ * kssl_control_closed() - the socket goes away
+ * @ctx: connection
+ * @err: positive errno, or 0 for a clean close
+ *
+ * Context: Caller holds the socket lock. Afterwards no file operation reaches the
+ * socket any more.
+ */
+void kssl_control_closed(struct kssl_sock *ctx, int err)
+{
+	spin_lock_bh(&ctx->lock);
+	ctx->sk = NULL;
+	ctx->closed_err = err;
+	ctx->control_events |= BIT(KSSL_EV_CLOSED);
+	spin_unlock_bh(&ctx->lock);
+	wake_up_interruptible(&ctx->control_wait);
+}
+
+/**
+ * kssl_control_clock() - the helper did not answer in time
+ * @work: kssl_sock.helper_clock
+ *
+ * Context: Process context.
+ */
+void kssl_control_clock(struct work_struct *work)
+{
+	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
+					     helper_clock);
+	struct sock *sk = ctx->sk;
+
+	lock_sock(sk);
+	if (ctx->helper_due)
+		kssl_fail(ctx, ETIMEDOUT, KSSL_WHO_HELPER, KSSL_ALERT_INTERNAL_ERROR,
+			  "the helper did not answer a handshake message in time");
+	release_sock(sk);
+}
+
+/* ---- read ---- */
+
+static bool has_message(struct kssl_sock *ctx)
+{
+	return !skb_queue_empty_lockless(&ctx->messages) || READ_ONCE(ctx->control_events);
+}
+
+/* Take the next message: a record in @skb, or an event in @msg. Caller holds ctx->lock. */
+static void take_message(struct kssl_sock *ctx, struct kssl_msg *msg, struct sk_buff **skb)
+{
+	*skb = skb_peek(&ctx->messages);
+	*msg = (struct kssl_msg) { .len = sizeof(*msg) };
+	if (*skb) {
+		struct kssl_rx_cb *cb = kssl_rx_cb(*skb);
+
+		msg->len += cb->len;
+		msg->kind = cb->kind;
+		msg->type = cb->type;
+		msg->epoch = cb->epoch;
+	} else if (ctx->control_events) {
+		/* CLOSED, which is the last one, has to wait for the others. */
+		u32 events = ctx->control_events & ~BIT(KSSL_EV_CLOSED);
+
+		msg->kind = KSSL_MSG_EVENT;
+		msg->type = events ? __ffs(events) : KSSL_EV_CLOSED;
+		msg->value = msg->type == KSSL_EV_CLOSED ? ctx->closed_err :
+			     msg->type == KSSL_EV_FAILED ? ctx->error.err : 0;
+	}
+}
+
+static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct kssl_sock *ctx = iocb->ki_filp->private_data;
+	bool nonblock = (iocb->ki_filp->f_flags & O_NONBLOCK) || (iocb->ki_flags & IOCB_NOWAIT);
+	struct sk_buff *skb;
+	struct kssl_msg msg;
+	int ret;
+
+	for (;;) {
+		spin_lock_bh(&ctx->lock);
+		take_message(ctx, &msg, &skb);
+		if (msg.kind && msg.len <= iov_iter_count(to)) {
+			if (skb)
+				__skb_unlink(skb, &ctx->messages);
+			else
+				ctx->control_events &= ~BIT(msg.type);
+		}
+		ret = !msg.kind && !ctx->sk;
+		spin_unlock_bh(&ctx->lock);
+
+		if (msg.kind)
+			break;
+		if (ret)
+			return 0;
+		if (nonblock)
+			return -EAGAIN;
+		ret = wait_event_interruptible(ctx->control_wait,
+					       has_message(ctx) || !READ_ONCE(ctx->sk));
+		if (ret)
+			return ret;
+	}
+
+	if (msg.len > iov_iter_count(to))
+		return -EMSGSIZE;
+	ret = copy_to_iter(&msg, sizeof(msg), to) == sizeof(msg) ? 0 : -EFAULT;
+	if (!ret && skb && skb_copy_datagram_iter(skb, 0, to, msg.len - sizeof(msg)))
+		ret = -EFAULT;
+	if (ret && skb) {
+		/* Nothing is lost by a bad pointer. */
+		spin_lock_bh(&ctx->lock);
+		__skb_queue_head(&ctx->messages, skb);
+		spin_unlock_bh(&ctx->lock);
+	} else {
+		kfree_skb(skb);
+	}
+	return ret ? ret : msg.len;
+}
+
+/* ---- write: a batch ---- */
+
+#define BATCH_KEYS	8
+
+/**
+ * struct batch - a batch on its way from bytes to effect
+ * @data: the bytes
+ * @len: how many
+ * @epochs: keyed transforms of its keys, in order; taken ones are NULL
+ * @epochs_count: how many
+ * @next_epoch: the next one to use while ops are walked
+ * @tx: what sending will be like
+ * @rx_held: what receiving will be like
+ * @rx_plain: likewise
+ * @rx_epoch: likewise
+ * @control_bytes: length of @records
+ * @records: sealed records
+ */
+struct batch {
+	const u8 *data;
+	size_t len;
+	struct kssl_epoch *epochs[BATCH_KEYS];
+	unsigned int epochs_count;
+	unsigned int next_epoch;
+	struct kssl_dir tx;
+	bool rx_held;
+	bool rx_plain;
+	struct kssl_epoch *rx_epoch;
+	unsigned int control_bytes;
+	struct list_head records;
+};
+
+/* Walk the ops: the next one at *@pos, with its payload. 0 at the end, 1, or -EINVAL. */
+static int next_op(const struct batch *b, size_t *pos, struct kssl_op *op, const u8 **payload)
+{
+	if (*pos == b->len)
+		return 0;
+	if (b->len - *pos < sizeof(*op))
+		return -EINVAL;
+	memcpy(op, b->data + *pos, sizeof(*op));
+	*pos += sizeof(*op);
+	if (op->len > b->len - *pos)
+		return -EINVAL;
+	*payload = b->data + *pos;
+	*pos += op->len;
+	return 1;
+}
+
+static int read_key(const u8 *payload, size_t len, struct kssl_key *key)
+{
+	u32 size;
+
+	memset(key, 0, sizeof(*key));
+	if (len < sizeof(size))
+		return -EINVAL;
+	memcpy(&size, payload, sizeof(size));
+	if (size != len)
+		return -EINVAL;
+	if (len > sizeof(*key) && memchr_inv(payload + sizeof(*key), 0, len - sizeof(*key)))
+		return -E2BIG;
+	memcpy(key, payload, min(len, sizeof(*key)));
+	return 0;
+}
+
+static int prepare_key(struct batch *b, const u8 *payload, size_t len)
+{
+	struct kssl_epoch *e;
+	struct kssl_key key;
+	int ret;
+
+	if (b->epochs_count == BATCH_KEYS)
+		return -EINVAL;
+	ret = read_key(payload, len, &key);
+	if (!ret) {
+		e = kssl_epoch_new(&key);
+		ret = PTR_ERR_OR_ZERO(e);
+	}
+	memzero_explicit(&key, sizeof(key));
+	if (!ret)
+		b->epochs[b->epochs_count++] = e;
+	return ret;
+}
+
+/* First walk, without locks: is it well formed?  Sets up the transforms of its keys. */
+static int prepare(struct batch *b)
+{
+	const u8 *payload;
+	struct kssl_op op;
+	size_t pos = 0;
+	int ret;
+
+	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
+		bool key = op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY;
+		bool data = op.op == KSSL_OP_RAW || op.op == KSSL_OP_RECORD ||
+			    op.op == KSSL_OP_FAIL;
+
+		if (!op.op || op.op > KSSL_OP_FAIL || op.flags ||
+		    (op.type && op.op != KSSL_OP_RECORD) ||
+		    !op.len == (key || data))
+			return -EINVAL;
+		if (op.op == KSSL_OP_RECORD &&
+		    (op.len > KSSL_MAX_PAYLOAD || op.type < KSSL_TYPE_CHANGE_CIPHER_SPEC ||
+		     op.type > KSSL_TYPE_HANDSHAKE))
+			return -EINVAL;
+		if (op.op == KSSL_OP_FAIL && (op.len != sizeof(struct kssl_error) ||
+					      pos != b->len))
+			return -EINVAL;
+		if (key) {
+			ret = prepare_key(b, payload, op.len);
+			if (ret)
+				return ret;
+		}
+	}
+	return ret;
+}
+
+/* May @e follow @old?  Within TLS 1.3 only the key may change (RFC 8446 4.6.3). */
+static int check_successor(const struct kssl_epoch *old, const struct kssl_epoch *e)
+{
+	if (!old)
+		return 0;
+	if (old->ver != e->ver)
+		return -EINVAL;
+	if ((e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && old->suite != e->suite)
+		return -EINVAL;
+	return 0;
+}
+
+/* Seal one record of the batch, or wrap raw bytes. */
+static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8 *payload,
+		       unsigned int len)
+{
+	struct kssl_epoch *e = b->tx.epoch;
+	struct kssl_buf *buf = kssl_tx_buf_new(ctx, e ? KSSL_HEADER_LEN + e->prefix_len : 0,
+					       true);
+	int ret;
+
+	if (!buf)
+		return -ENOMEM;
+	ret = kssl_tx_buf_add(ctx, buf, payload, len);
+	if (!ret && e)
+		ret = kssl_tx_seal(ctx, &b->tx, buf, type);
+	else if (!ret)
+		buf->len = len;
+	if (ret) {
+		kssl_tx_buf_free(buf);
+		return ret == -ENOBUFS ? -ENOMEM : ret;
+	}
+	b->control_bytes += buf->len;
+	list_add_tail(&buf->list, &b->records);
+	return 0;
+}
+
+/* Raw bytes may lie in many pages; give each record buffer at most 32 KiB of them. */
+static int wrap_raw(struct kssl_sock *ctx, struct batch *b, const u8 *payload, size_t len)
+{
+	while (len) {
+		unsigned int n = min_t(size_t, len, KSSL_MAX_PAYLOAD);
+		int ret = seal_record(ctx, b, 0, payload, n);
+
+		if (ret)
+			return ret;
+		payload += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int stage_tx_key(struct batch *b)
+{
+	struct kssl_epoch *e = b->epochs[b->next_epoch++];
+
+	if (check_successor(b->tx.epoch, e))
+		return -EINVAL;
+	b->tx.epoch = e;
+	b->tx.plain = false;
+	return 0;
+}
+
+static int stage_rx_key(struct batch *b)
+{
+	struct kssl_epoch *e = b->epochs[b->next_epoch++];
+
+	if (!b->rx_held || check_successor(b->rx_epoch, e))
+		return -EINVAL;
+	b->rx_epoch = e;
+	b->rx_plain = false;
+	return 0;
+}
+
+/* One op of the second walk: is it legal in the state the ops before it lead to? */
+static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op *op,
+		    const u8 *payload)
+{
+	struct kssl_key key;
+	int ret = 0;
+
+	switch (op->op) {
+	case KSSL_OP_HOLD:
+		break;
+	case KSSL_OP_RAW:
+		ret = b->tx.plain ? wrap_raw(ctx, b, payload, op->len) : -EINVAL;
+		break;
+	case KSSL_OP_RECORD:
+		ret = b->tx.epoch ? seal_record(ctx, b, op->type, payload, op->len) : -EINVAL;
+		break;
+	case KSSL_OP_TX_KEY:
+		ret = stage_tx_key(b);
+		if (!ret) {
+			read_key(payload, op->len, &key);
+			b->tx.seq = key.seq;
+			b->tx.nonce = key.nonce;
+			memzero_explicit(&key, sizeof(key));
+		}
+		break;
+	case KSSL_OP_RX_KEY:
+		ret = stage_rx_key(b);
+		break;
+	case KSSL_OP_RELEASE:
+		if (b->tx.plain)
+			ret = -EINVAL;
+		break;
+	case KSSL_OP_CONTINUE:
+		b->rx_held = false;
+		break;
+	case KSSL_OP_ESTABLISHED:
+		if (b->rx_plain)
+			ret = -EINVAL;
+		break;
+	case KSSL_OP_DONE:
+		if (b->tx.plain || b->rx_plain)
+			ret = -EINVAL;
+		break;
+	case KSSL_OP_FAIL:
+		memcpy(&ret, payload + offsetof(struct kssl_error, err), sizeof(ret));
+		ret = ret > 0 && ret < 4096 ? 0 : -EINVAL;
+		break;
+	}
+	return ret;
+}
+
+/* Second walk, under both locks: seal everything, touch nothing. */
+static int stage(struct kssl_sock *ctx, struct batch *b)
+{
+	const u8 *payload;
+	struct kssl_op op;
+	size_t pos = 0;
+	int ret;
+
+	b->tx = ctx->tx.dir;
+	b->rx_held = ctx->rx.held;
+	b->rx_plain = ctx->rx.dir.plain;
+	b->rx_epoch = ctx->rx.dir.epoch;
+	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
+		ret = stage_op(ctx, b, &op, payload);
+		if (ret)
+			return ret;
+	}
+	if (ctx->tx.control_bytes + b->control_bytes > KSSL_CONTROL_BUDGET)
+		return -EAGAIN;
+	return 0;
+}
+
+static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
+{
+	struct kssl_error error;
+
+	memcpy(&error, payload, sizeof(error));
+	error.who = KSSL_WHO_HELPER;
+	error.reserved = 0;
+	error.has_alert = !!error.has_alert;
+	error.text[sizeof(error.text) - 1] = 0;
+	if (error.has_alert && ctx->tx.alert <= KSSL_ALERT_CLOSE_NOTIFY) {
+		ctx->tx.alert = error.alert;
+		kssl_tx_send_requested(ctx);
+	}
+	kssl_fail_with(ctx, &error);
+}
+
+static void commit_continue(struct kssl_sock *ctx)
+{
+	ctx->rx.held = false;
+	ctx->rx.events++;
+	ctx->helper_due = false;
+	cancel_delayed_work(&ctx->helper_clock);
+	kssl_tx_release(ctx, KSSL_HOLD_RX);
+}
+
+/* Third walk: nothing can fail any more. */
+static void commit(struct kssl_sock *ctx, struct batch *b)
+{
+	struct kssl_dir sealed = b->tx;
+	struct kssl_buf *buf, *next;
+	const u8 *payload;
+	struct kssl_op op;
+	size_t pos = 0;
+
+	list_for_each_entry_safe(buf, next, &b->records, list) {
+		list_del(&buf->list);
+		kssl_tx_queue(ctx, buf);
+	}
+	b->next_epoch = 0;
+	while (next_op(b, &pos, &op, &payload) > 0) {
+		switch (op.op) {
+		case KSSL_OP_HOLD:
+			kssl_tx_hold(ctx, KSSL_HOLD_HELPER);
+			break;
+		case KSSL_OP_TX_KEY:
+			kssl_tx_set_key(ctx, b->epochs[b->next_epoch], 0, 0);
+			b->epochs[b->next_epoch++] = NULL;
+			break;
+		case KSSL_OP_RX_KEY: {
+			struct kssl_key key;
+
+			read_key(payload, op.len, &key);
+			kssl_rx_set_key(ctx, b->epochs[b->next_epoch], key.seq);
+			b->epochs[b->next_epoch++] = NULL;
+			memzero_explicit(&key, sizeof(key));
+			break;
+		}
+		case KSSL_OP_RELEASE:
+			kssl_tx_release(ctx, KSSL_HOLD_HELPER);
+			break;
+		case KSSL_OP_CONTINUE:
+			commit_continue(ctx);
+			break;
+		case KSSL_OP_ESTABLISHED:
+			ctx->rx.established = true;
+			break;
+		case KSSL_OP_DONE:
+			ctx->handshakes++;
+			break;
+		}
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RECORD) {
+			/* Where the staged records have left the numbers. */
+			ctx->tx.dir.seq = sealed.seq;
+			ctx->tx.dir.nonce = sealed.nonce;
+			ctx->tx.dir.records = sealed.records;
+		}
+		if (op.op == KSSL_OP_FAIL)
+			commit_fail(ctx, payload);
+	}
+}
+
+static int apply(struct kssl_sock *ctx, struct batch *b)
+{
+	struct sock *sk;
+	int ret;
+
+	atomic_inc(&ctx->tx.control_waiting);
+	ret = mutex_lock_interruptible(&ctx->tx.lock);
+	atomic_dec(&ctx->tx.control_waiting);
+	if (ret)
+		return -ERESTARTSYS;
+	ret = -EPIPE;
+	sk = lock_socket(ctx);
+	if (!sk)
+		goto unlock;
+	if (ctx->tx.dir.err)
+		goto release;
+	/* What MSG_MORE left open belongs before anything of ours. */
+	ret = kssl_tx_seal_open(ctx);
+	if (!ret)
+		ret = stage(ctx, b);
+	if (ret)
+		goto release;
+	commit(ctx, b);
+	kssl_tx_push(ctx, 0);
+	kssl_rx_pump(ctx);
+	kssl_sock_wake(ctx);
+release:
+	unlock_socket(sk);
+unlock:
+	mutex_unlock(&ctx->tx.lock);
+	return ret;
+}
+
+static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct kssl_sock *ctx = iocb->ki_filp->private_data;
+	struct batch b = { .len = iov_iter_count(from) };
+	unsigned int i;
+	u8 *data;
+	int ret;
+
+	INIT_LIST_HEAD(&b.records);
+	if (!b.len || b.len > KSSL_BATCH_MAX)
+		return -EINVAL;
+	data = kvmalloc(b.len, GFP_KERNEL);
+	if (!data)
+		return -ENOMEM;
+	b.data = data;
+	ret = copy_from_iter_full(data, b.len, from) ? prepare(&b) : -EFAULT;
+	if (!ret)
+		ret = apply(ctx, &b);
+
+	kssl_tx_free_list(&b.records);
+	for (i = 0; i < b.epochs_count; i++)
+		kssl_epoch_put(b.epochs[i]);
+	kvfree_sensitive(data, b.len);
+	return ret ? ret : b.len;
+}
+
+/* ---- the rest of the file ---- */
+
+static __poll_t control_poll(struct file *file, poll_table *wait)
+{
+	struct kssl_sock *ctx = file->private_data;
+	__poll_t mask = 0;
+
+	poll_wait(file, &ctx->control_wait, wait);
+	if (has_message(ctx))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (!READ_ONCE(ctx->sk))
+		mask |= EPOLLHUP | EPOLLIN | EPOLLRDNORM;
+	else if (READ_ONCE(ctx->tx.control_bytes) < KSSL_CONTROL_BUDGET / 2)
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	return mask;
+}
+
+/* Last close of the last duplicate: the helper is gone. */
+static int control_release(struct inode *inode, struct file *file)
+{
+	struct kssl_sock *ctx = file->private_data;
+	struct sock *sk;
+
+	if (!ctx)
+		return 0;
+	sk = lock_socket(ctx);
+	if (sk) {
+		ctx->attended = false;
+		ctx->rx.events++;
+		if (!ctx->error.err && (ctx->rx.held || kssl_sock_in_bounce(ctx)))
+			kssl_fail(ctx, ESRCH, KSSL_WHO_HELPER, KSSL_ALERT_INTERNAL_ERROR,
+				  "the helper went away in the middle of a handshake");
+		unlock_socket(sk);
+	}
+	kssl_sock_put(ctx);
+	return 0;
+}
+
+static const struct file_operations control_fops = {
+	.owner		= THIS_MODULE,
+	.read_iter	= control_read,
+	.write_iter	= control_write,
+	.poll		= control_poll,
+	.release	= control_release,
+};
+
+/**
+ * kssl_control_open() - getsockopt(KSSL_CONTROL): make the control file
+ * @sk: socket
+ *
+ * From here on the socket is attended and in the plain phase: application reads
+ * and writes wait until the helper has installed keys and released them.
+ *
+ * Context: Process context, may sleep. Takes the socket lock.
+ * Return: a file descriptor, close-on-exec, or
+ * * %-EBUSY - the socket has or had a control file, or has keys
+ * * %-EMFILE, %-ENFILE, %-ENOMEM
+ */
+int kssl_control_open(struct sock *sk)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct file *file;
+	int fd, ret = 0;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = anon_inode_getfile("[kssl]", &control_fops, ctx, O_RDWR | O_CLOEXEC);
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	refcount_inc(&ctx->ref);	/* the file's */
+
+	mutex_lock(&ctx->tx.lock);
+	lock_sock(sk);
+	if (ctx->had_helper || ctx->tx.dir.epoch || ctx->rx.dir.epoch || ctx->error.err)
+		ret = -EBUSY;
+	if (!ret) {
+		ctx->attended = true;
+		ctx->had_helper = true;
+		ctx->tx.dir.plain = true;
+		ctx->rx.dir.plain = true;
+		kssl_tx_hold(ctx, KSSL_HOLD_HELPER);
+		kssl_rx_pump(ctx);
+	}
+	release_sock(sk);
+	mutex_unlock(&ctx->tx.lock);
+
+	if (ret) {
+		put_unused_fd(fd);
+		/* Not this file is the helper's. */
+		file->private_data = NULL;
+		fput(file);
+		kssl_sock_put(ctx);
+		return ret;
+	}
+	fd_install(fd, file);
+	return fd;
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The one internal header of kssl.
+ *
+ * Flow of data:  tx is fill -> seal -> push, rx is frame -> open -> deliver.
+ *
+ * Locks, in the order they are taken:
+ *   tx.lock (mutex)    the open record, the sending key and its numbers.  Nobody
+ *                      sleeps for a hold or for send buffer while holding it.
+ *   lock_sock(sk)      everything else of struct kssl_sock, the queue of sealed
+ *                      records and all of rx.  Sealing a record of application
+ *                      data needs tx.lock alone; a batch holds both.
+ *   ctx->lock          ctx->sk and the queue of messages to the helper.
+ */
+#ifndef _KSSL_H
+#define _KSSL_H
+
+#include <linux/bvec.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/scatterlist.h>
+#include <linux/skbuff.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <net/sock.h>
+#include <net/tls.h>
+#include <uapi/linux/kssl.h>
+
+/* Record layer numbers; each is checked where it is used. */
+#define KSSL_HEADER_LEN		5			/* RFC 8446 5.1, RFC 5246 6.2.1 */
+#define KSSL_SSL2_HEADER_LEN	2			/* RFC 5246 E.2 */
+#define KSSL_MAX_EXPANSION_12	2048			/* RFC 5246 6.2.3 */
+#define KSSL_MAX_EXPANSION_13	256			/* RFC 8446 5.2 */
+#define KSSL_RECORD_MAX		(KSSL_HEADER_LEN + KSSL_MAX_PAYLOAD + KSSL_MAX_EXPANSION_12)
+#define KSSL_PREFIX_MAX		(KSSL_HEADER_LEN + 16)	/* header and explicit nonce or IV */
+#define KSSL_AAD_MAX		16
+#define KSSL_EMPTY_MAX		32	/* empty records in a row */
+#define KSSL_WARNING_MAX	5	/* warning alerts in a row, CVE-2016-8610 */
+#define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader */
+#define KSSL_HELPER_TIMEOUT	(30 * HZ)
+
+/* Alert descriptions, RFC 8446 6. */
+#define KSSL_ALERT_CLOSE_NOTIFY		0
+#define KSSL_ALERT_UNEXPECTED_MESSAGE	10
+#define KSSL_ALERT_BAD_RECORD_MAC	20
+#define KSSL_ALERT_RECORD_OVERFLOW	22
+#define KSSL_ALERT_PROTOCOL_VERSION	70
+#define KSSL_ALERT_INTERNAL_ERROR	80
+#define KSSL_ALERT_USER_CANCELED	90
+#define KSSL_ALERT_NONE			-1
+#define KSSL_ALERT_WARNING		1
+#define KSSL_ALERT_FATAL		2
+
+/* First octet of a KeyUpdate message, RFC 8446 4. */
+#define KSSL_HANDSHAKE_KEY_UPDATE	24
+
+struct kssl_epoch;
+struct kssl_sock;
+
+/* ---- suite.c: versions and suites are data ---- */
+
+/* Properties of a protocol version. */
+#define KSSL_V_INNER_TYPE	0x1	/* outer type is 23, the type is inside (RFC 8446 5.2) */
+#define KSSL_V_STRICT_VERSION	0x2	/* version octets of a record are checked */
+#define KSSL_V_REKEY_BY_MESSAGE	0x4	/* a rekey needs no Finished (RFC 8446 4.6.3) */
+#define KSSL_V_HOLD_TX		0x8	/* an inbound control record holds sending */
+#define KSSL_V_HALF_CLOSE	0x10	/* close_notify closes one direction (RFC 8446 6.1) */
+#define KSSL_V_ALL_ALERTS_FATAL	0x20	/* level octet means nothing (RFC 8446 6) */
+
+/**
+ * struct kssl_version - one protocol version
+ * @wire: version number of keys and of the suite table
+ * @record_wire: version octets in record headers
+ * @flags: KSSL_V_*
+ * @max_expansion: how much longer than KSSL_MAX_PAYLOAD a record body may be
+ */
+struct kssl_version {
+	u16 wire;
+	u16 record_wire;
+	u16 flags;
+	u16 max_expansion;
+};
+
+/**
+ * struct kssl_fmt - how records of one kind are sealed and opened
+ * @seal: encrypt in place and write header and explicit nonce
+ * @open: check and decrypt, find type and length of the content
+ *
+ * See fmt_aead.c for the contract of both.
+ */
+struct kssl_fmt {
+	int (*seal)(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefix,
+		    struct scatterlist *sg, unsigned int payload_len);
+	int (*open)(struct kssl_epoch *e, u64 seq, const u8 *prefix,
+		    struct scatterlist *src, struct scatterlist *dst,
+		    unsigned int body_len, u8 *type);
+};
+
+/**
+ * struct kssl_cipher - a record protection; several suites share one
+ * @alg: name for the Kernel Crypto API
+ * @fmt: record format
+ * @key_len: cipher key
+ * @salt_len: fixed part of the nonce in TLS 1.2
+ * @explicit_len: part of the nonce sent with each record in TLS 1.2
+ * @tag_len: authentication tag
+ */
+struct kssl_cipher {
+	const char *alg;
+	const struct kssl_fmt *fmt;
+	u8 key_len;
+	u8 salt_len;
+	u8 explicit_len;
+	u8 tag_len;
+};
+
+/**
+ * struct kssl_suite - one IANA cipher suite in one protocol version
+ * @id: IANA number
+ * @version: wire number of the version
+ * @cipher: its record protection
+ */
+struct kssl_suite {
+	u16 id;
+	u16 version;
+	const struct kssl_cipher *cipher;
+};
+
+extern const struct kssl_suite kssl_suites[];
+extern const unsigned int kssl_suites_count;
+const struct kssl_version *kssl_version_find(u16 wire);
+const struct kssl_suite *kssl_suite_find(u16 id, u16 version);
+unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
+
+/* ---- record.c: headers, pure ---- */
+
+/**
+ * struct kssl_record_header - a parsed record header
+ * @type: content type on the wire
+ * @version: version octets, wire order read as a number
+ * @header_len: bytes of header (2 for an SSLv2-framed ClientHello)
+ * @body_len: bytes that follow the header
+ */
+struct kssl_record_header {
+	u8 type;
+	u16 version;
+	u16 header_len;
+	u16 body_len;
+};
+
+int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_header *h);
+int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_record_header *h);
+void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
+
+/* ---- keys.c: key epochs ---- */
+
+/**
+ * struct kssl_epoch - one key of one direction
+ * @ref: the direction, and every crypto job under way, hold one
+ * @suite: suite and cipher
+ * @ver: protocol version
+ * @flags: KSSL_KEY_*
+ * @prefix_len: bytes between record header and payload
+ * @suffix_len: bytes after the payload (inner type and tag)
+ * @aad_len: bytes of additional data
+ * @aead: transform
+ * @req: request of the serial path; tx.lock (tx) or lock_sock (rx)
+ * @iv: salt or whole IV
+ * @nonce: per-record nonce of @req
+ * @aad: additional data of @req
+ */
+struct kssl_epoch {
+	refcount_t ref;
+	const struct kssl_suite *suite;
+	const struct kssl_version *ver;
+	u32 flags;
+	u16 prefix_len;
+	u16 suffix_len;
+	u16 aad_len;
+	struct crypto_aead *aead;
+	struct aead_request *req;
+	u8 iv[KSSL_IV_MAX];
+	u8 nonce[KSSL_IV_MAX];
+	u8 aad[KSSL_AAD_MAX];
+};
+
+struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key);
+void kssl_epoch_put(struct kssl_epoch *e);
+
+/* ---- fmt_aead.c ---- */
+extern const struct kssl_fmt kssl_fmt_aead;
+
+/* ---- crypt.c: the only caller of crypto_aead_*() ---- */
+int kssl_crypt_setup(struct kssl_epoch *e, const u8 *key, unsigned int key_len);
+void kssl_crypt_teardown(struct kssl_epoch *e);
+bool kssl_crypt_has(const struct kssl_cipher *cipher);
+int kssl_crypt_aead(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
+		    struct scatterlist *dst, unsigned int len);
+
+/* ---- the connection ---- */
+
+/**
+ * struct kssl_dir - one direction of a connection
+ * @epoch: key in use, NULL before keys
+ * @seq: sequence number of the next record
+ * @nonce: explicit nonce of the next record (tx)
+ * @epochs: keys installed so far
+ * @plain: the helper exchanges raw records
+ * @closed: close_notify sent or received
+ * @err: positive errno once failed; the first one stays
+ * @records: records so far
+ * @bytes: application bytes so far
+ */
+struct kssl_dir {
+	struct kssl_epoch *epoch;
+	u64 seq;
+	u64 nonce;
+	u32 epochs;
+	bool plain;
+	bool closed;
+	int err;
+	u64 records;
+	u64 bytes;
+};
+
+#define KSSL_BUF_SEGS	8
+
+/**
+ * struct kssl_buf - a record on its way out
+ * @list: entry of kssl_tx.queue
+ * @seg: pages of the record, header included
+ * @segs: how many of @seg are in use
+ * @payload_len: bytes of content so far
+ * @len: bytes to send, 0 until sealed
+ * @sent: bytes TCP has taken
+ * @control: not application data
+ */
+struct kssl_buf {
+	struct list_head list;
+	struct bio_vec seg[KSSL_BUF_SEGS];
+	unsigned int segs;
+	unsigned int payload_len;
+	unsigned int len;
+	unsigned int sent;
+	bool control;
+};
+
+/* Why sending is held. */
+#define KSSL_HOLD_HELPER	0x1	/* KSSL_OP_HOLD, and before the first keys */
+#define KSSL_HOLD_RX		0x2	/* an inbound control record waits for its answer */
+
+struct kssl_tx {
+	struct mutex lock;
+	atomic_t control_waiting;	/* batches that wait for tx.lock */
+	struct kssl_buf *open;		/* tx.lock; record of application data being filled */
+
+	/* lock_sock */
+	struct kssl_dir dir;
+	struct list_head queue;		/* sealed, in order */
+	unsigned int control_bytes;	/* control bytes in queue, unsent */
+	u32 write_seq;			/* where TCP's write_seq must be */
+	u8 hold;
+	ktime_t hold_since;
+	int alert;			/* alert to send by tx work, or KSSL_ALERT_NONE */
+	struct work_struct work;
+};
+
+#define KSSL_RX_SEGS	48
+
+struct kssl_rx {
+	/* lock_sock */
+	struct kssl_dir dir;
+	struct sk_buff_head queue;	/* opened, for the application */
+	unsigned int queued;		/* bytes in queue */
+	unsigned int need;		/* bytes until the next record is whole */
+	unsigned int readers;		/* threads inside recvmsg */
+	unsigned int empties;		/* empty records in a row */
+	unsigned int warnings;		/* warning alerts in a row */
+	u32 copied_seq;			/* where TCP's copied_seq must be */
+	u32 events;			/* moves whenever a waiting reader should look again */
+	bool held;			/* waits for KSSL_OP_CONTINUE */
+	bool established;		/* application data is legal */
+	bool need_key;			/* unattended: a KeyUpdate waits for its key */
+	u8 *part;			/* bytes taken out of TCP before the record was whole */
+	unsigned int part_len;
+	int rcvlowat;			/* SO_RCVLOWAT in plaintext bytes */
+	struct scatterlist src[KSSL_RX_SEGS];
+	struct scatterlist dst[KSSL_RX_SEGS];
+	struct work_struct work;
+};
+
+/**
+ * struct kssl_sock - a socket with the ULP attached
+ * @not_tls: always zero; the kernel casts icsk_ulp_data of any ULP to this
+ * @ref: the socket and the control file hold one each
+ * @lock: protects @sk and @messages
+ * @sk: the socket, NULL once closed
+ */
+struct kssl_sock {
+	struct tls_context not_tls;
+	refcount_t ref;
+	spinlock_t lock;
+	struct sock *sk;
+
+	/* lock_sock */
+	bool attended;
+	bool had_helper;
+	bool closing;			/* no work may be queued any more */
+	bool reported;			/* sk_err was set for our error */
+	bool helper_due;		/* the helper owes an answer */
+	u32 handshakes;
+	u32 holds;
+	u64 hold_last_ns;
+	u64 hold_max_ns;
+	struct kssl_error error;
+	struct kssl_tx tx;
+	struct kssl_rx rx;
+	struct delayed_work helper_clock;
+
+	/* ctx->lock */
+	struct sk_buff_head messages;	/* records for the helper */
+	u32 control_events;		/* bits 1 << KSSL_EV_* for the helper */
+	int closed_err;			/* errno of KSSL_EV_CLOSED */
+	wait_queue_head_t control_wait;
+
+	/* set at attach, read only */
+	const struct kssl_base *base;
+	void (*saved_data_ready)(struct sock *sk);
+	void (*saved_write_space)(struct sock *sk);
+	void (*saved_state_change)(struct sock *sk);
+};
+
+/* What was there before us, per address family. */
+struct kssl_base {
+	struct proto *prot;
+	const struct proto_ops *ops;
+};
+
+/**
+ * struct kssl_rx_cb - skb->cb of an opened record
+ * @kind: KSSL_MSG_* it will have for the helper
+ * @type: content type
+ * @epoch: receive epoch it was opened under
+ * @offset: bytes of content already delivered
+ * @len: bytes of content
+ */
+struct kssl_rx_cb {
+	u16 kind;
+	u8 type;
+	u32 epoch;
+	u32 offset;
+	u32 len;
+};
+
+/* Does a handshake wait for the peer? Caller holds the socket lock. */
+static inline bool kssl_sock_in_bounce(const struct kssl_sock *ctx)
+{
+	return ctx->had_helper && (ctx->tx.hold || !ctx->rx.established);
+}
+
+static inline struct kssl_rx_cb *kssl_rx_cb(struct sk_buff *skb)
+{
+	BUILD_BUG_ON(sizeof(struct kssl_rx_cb) > sizeof(skb->cb));
+	return (struct kssl_rx_cb *)skb->cb;
+}
+
+/* ulp.c */
+int kssl_ulp_register(void);
+void kssl_ulp_unregister(void);
+struct kssl_sock *kssl_sock_of(const struct sock *sk);
+void kssl_sock_put(struct kssl_sock *ctx);
+void kssl_sock_wake(struct kssl_sock *ctx);
+void kssl_sock_report(struct kssl_sock *ctx);
+void kssl_sock_later(struct kssl_sock *ctx, struct work_struct *work);
+
+/* sockopt.c */
+int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
+		     unsigned int optlen);
+int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optval,
+		     int __user *optlen);
+
+/* tx.c */
+int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
+void kssl_tx_splice_eof(struct socket *sock);
+struct kssl_buf *kssl_tx_buf_new(struct kssl_sock *ctx, unsigned int prefix_len, bool control);
+int kssl_tx_buf_add(struct kssl_sock *ctx, struct kssl_buf *buf, const void *data,
+		    unsigned int len);
+void kssl_tx_buf_free(struct kssl_buf *buf);
+void kssl_tx_free_list(struct list_head *list);
+int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type);
+int kssl_tx_seal_open(struct kssl_sock *ctx);
+void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf);
+int kssl_tx_push(struct kssl_sock *ctx, int flags);
+void kssl_tx_hold(struct kssl_sock *ctx, u8 why);
+void kssl_tx_release(struct kssl_sock *ctx, u8 why);
+void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 nonce);
+int kssl_tx_send_alert(struct kssl_sock *ctx, u8 level, u8 desc);
+void kssl_tx_request_alert(struct kssl_sock *ctx, int desc);
+void kssl_tx_send_requested(struct kssl_sock *ctx);
+bool kssl_tx_writeable(struct kssl_sock *ctx);
+bool kssl_tx_flush(struct kssl_sock *ctx);
+void kssl_tx_write_space(struct sock *sk);
+void kssl_tx_work(struct work_struct *work);
+void kssl_tx_free(struct kssl_sock *ctx);
+
+/* rx.c */
+int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
+			    size_t len, unsigned int flags);
+void kssl_rx_data_ready(struct sock *sk);
+void kssl_rx_state_change(struct sock *sk);
+void kssl_rx_pump(struct kssl_sock *ctx);
+void kssl_rx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq);
+bool kssl_rx_readable(struct kssl_sock *ctx);
+bool kssl_rx_may_have_record(struct kssl_sock *ctx);
+void kssl_rx_drain(struct kssl_sock *ctx);
+void kssl_rx_work(struct work_struct *work);
+void kssl_rx_free(struct kssl_sock *ctx);
+
+/* control.c */
+int kssl_control_open(struct sock *sk);
+void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb);
+void kssl_control_event(struct kssl_sock *ctx, u8 event);
+void kssl_control_closed(struct kssl_sock *ctx, int err);
+void kssl_control_clock(struct work_struct *work);
+
+/* alert.c */
+int kssl_alert_of_errno(int err);
+void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *text);
+void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error);
+void kssl_fail_rx(struct kssl_sock *ctx, int err, u8 who, const char *text);
+
+#endif /* _KSSL_H */

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Module init and exit, nothing else.
+ */
+#include <linux/module.h>
+#include "kssl.h"
+
+static int __init kssl_init(void)
+{
+	return kssl_ulp_register();
+}
+
+static void __exit kssl_exit(void)
+{
+	kssl_ulp_unregister();
+}
+
+module_init(kssl_init);
+module_exit(kssl_exit);
+
+MODULE_DESCRIPTION("SSL/TLS record layer of TCP sockets with a handshake helper");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_TCP_ULP("kssl");
+MODULE_SOFTDEP("pre: gcm aesni-intel");

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Socket options: copy in, check, hand on.  Keys go in and never come out.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "kssl.h"
+
+/*
+ * Copy a struct that starts with its size: longer than known is fine if the rest
+ * is zero, shorter means the rest is zero.
+ */
+static int copy_sized(void *to, size_t known, sockptr_t from, unsigned int len)
+{
+	u32 size;
+	unsigned int i;
+
+	if (len < sizeof(size))
+		return -EINVAL;
+	if (copy_from_sockptr(&size, from, sizeof(size)))
+		return -EFAULT;
+	if (size != len)
+		return -EINVAL;
+	for (i = known; i < len; i++) {
+		u8 octet;
+
+		if (i >= PAGE_SIZE)
+			return -E2BIG;
+		if (copy_from_sockptr_offset(&octet, from, i, 1))
+			return -EFAULT;
+		if (octet)
+			return -E2BIG;
+	}
+	memset(to, 0, known);
+	return copy_from_sockptr(to, from, min_t(size_t, known, len)) ? -EFAULT : 0;
+}
+
+/* KSSL_TX_KEY, KSSL_RX_KEY on an unattended socket. */
+static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optlen)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct kssl_dir *dir = tx ? &ctx->tx.dir : &ctx->rx.dir;
+	struct kssl_epoch *e;
+	struct kssl_key key;
+	u64 seq, nonce;
+	int ret;
+
+	ret = copy_sized(&key, sizeof(key), optval, optlen);
+	e = ret ? ERR_PTR(ret) : kssl_epoch_new(&key);
+	seq = key.seq;
+	nonce = key.nonce;
+	memzero_explicit(&key, sizeof(key));
+	if (IS_ERR(e))
+		return PTR_ERR(e);
+
+	mutex_lock(&ctx->tx.lock);
+	lock_sock(sk);
+	if (ctx->had_helper)
+		ret = -EBUSY;
+	else if (dir->err)
+		ret = -dir->err;
+	else if (dir->closed)
+		ret = -EPIPE;
+	else if (dir->epoch && dir->epoch->ver != e->ver)
+		ret = -EINVAL;
+	else if (tx)
+		ret = kssl_tx_seal_open(ctx);
+	if (ret) {
+		kssl_epoch_put(e);
+	} else if (tx) {
+		kssl_tx_set_key(ctx, e, seq, nonce);
+		kssl_tx_push(ctx, 0);
+	} else {
+		kssl_rx_set_key(ctx, e, seq);
+	}
+	kssl_sock_wake(ctx);
+	release_sock(sk);
+	mutex_unlock(&ctx->tx.lock);
+	return ret;
+}
+
+/* What would let bytes pass the record layer, or move TCP under it. */
+static bool refused(int level, int optname)
+{
+	if (level != SOL_TCP)
+		return false;
+	switch (optname) {
+	case TCP_REPAIR:
+	case TCP_REPAIR_QUEUE:
+	case TCP_QUEUE_SEQ:
+	case TCP_REPAIR_OPTIONS:
+	case TCP_REPAIR_WINDOW:
+	case TCP_ZEROCOPY_RECEIVE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/**
+ * kssl_sockopt_set() - proto.setsockopt
+ * @sk: socket
+ * @level: SOL_KSSL, or what goes to TCP
+ * @optname: KSSL_TX_KEY, KSSL_RX_KEY
+ * @optval: value
+ * @optlen: its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or
+ * * %-EBUSY - the socket is, or was, attended by a helper
+ * * %-EINVAL, %-E2BIG, %-EFAULT - malformed; another version than before
+ * * %-EOPNOTSUPP, %-ENOPKG - suite unknown to this module, to this kernel; an
+ *   option of TCP that would lead around the record layer
+ * * %-ENOPROTOOPT - no such option
+ * * %-EPIPE - the direction is closed; or its sticky error
+ */
+int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
+		     unsigned int optlen)
+{
+	if (refused(level, optname))
+		return -EOPNOTSUPP;
+	if (level != SOL_KSSL)
+		return kssl_sock_of(sk)->base->prot->setsockopt(sk, level, optname, optval,
+								optlen);
+	switch (optname) {
+	case KSSL_TX_KEY:
+		return set_key(sk, true, optval, optlen);
+	case KSSL_RX_KEY:
+		return set_key(sk, false, optval, optlen);
+	default:
+		return -ENOPROTOOPT;
+	}
+}
+
+static u8 state_of(const struct kssl_dir *dir, bool held)
+{
+	if (dir->err)
+		return KSSL_STATE_FAILED;
+	if (dir->closed)
+		return KSSL_STATE_CLOSED;
+	if (dir->plain)
+		return KSSL_STATE_PLAIN;
+	if (!dir->epoch)
+		return KSSL_STATE_NONE;
+	return held ? KSSL_STATE_HELD : KSSL_STATE_ACTIVE;
+}
+
+static void fill_dir(const struct kssl_dir *dir, bool held, struct kssl_dir_status *to)
+{
+	if (dir->epoch) {
+		to->version = dir->epoch->ver->wire;
+		to->suite = dir->epoch->suite->id;
+		to->flags = dir->epoch->flags;
+	}
+	to->state = state_of(dir, held);
+	to->epoch = dir->epochs;
+	to->seq = dir->seq;
+	to->records = dir->records;
+	to->bytes = dir->bytes;
+}
+
+static void fill_status(struct kssl_sock *ctx, struct kssl_status *status)
+{
+	*status = (struct kssl_status) {
+		.attended = ctx->attended,
+		.established = ctx->rx.established,
+		.handshakes = ctx->handshakes,
+		.holds = ctx->holds,
+		.hold_last_ns = ctx->hold_last_ns,
+		.hold_max_ns = ctx->hold_max_ns,
+	};
+	fill_dir(&ctx->tx.dir, ctx->tx.hold, &status->tx);
+	fill_dir(&ctx->rx.dir, ctx->rx.held || ctx->rx.need_key, &status->rx);
+}
+
+/* Give a struct that starts with its size, as much of it as the caller knows. */
+static int give_sized(void *from, u32 known, char __user *optval, int __user *optlen, int len)
+{
+	u32 size = min_t(u32, known, len);
+
+	memcpy(from, &size, sizeof(size));
+	if (len < (int)sizeof(size))
+		return -EINVAL;
+	if (put_user(size, optlen) || copy_to_user(optval, from, size))
+		return -EFAULT;
+	return 0;
+}
+
+static int get_suites(char __user *optval, int __user *optlen, int len)
+{
+	unsigned int i, used = 0;
+
+	for (i = 0; i < kssl_suites_count; i++) {
+		const struct kssl_suite *suite = &kssl_suites[i];
+		struct kssl_suite_info info = {
+			.suite = suite->id,
+			.version = suite->version,
+			.key_len = suite->cipher->key_len,
+			.iv_len = kssl_suite_iv_len(suite),
+			.tag_len = suite->cipher->tag_len,
+		};
+
+		if (len && used + sizeof(info) > len)
+			break;
+		if (!kssl_crypt_has(suite->cipher))
+			continue;
+		if (len && copy_to_user(optval + used, &info, sizeof(info)))
+			return -EFAULT;
+		used += sizeof(info);
+	}
+	return put_user(used, optlen);
+}
+
+static int get_control(struct sock *sk, char __user *optval, int __user *optlen, int len)
+{
+	int fd;
+
+	if (len < (int)sizeof(fd))
+		return -EINVAL;
+	/* Room for the answer is proved before there is anything to lose. */
+	if (put_user((int)sizeof(fd), optlen) || clear_user(optval, sizeof(fd)))
+		return -EFAULT;
+	fd = kssl_control_open(sk);
+	if (fd < 0)
+		return fd;
+	return put_user(fd, (int __user *)optval);
+}
+
+/**
+ * kssl_sockopt_get() - proto.getsockopt
+ * @sk: socket
+ * @level: SOL_KSSL, or what goes to TCP
+ * @optname: KSSL_CONTROL, KSSL_STATUS, KSSL_ERROR, KSSL_SUITES
+ * @optval: (out) value
+ * @optlen: (in, out) its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or
+ * * %-EBUSY - KSSL_CONTROL: given out before, or keys were set
+ * * %-EINVAL, %-EFAULT - too little room
+ * * %-EOPNOTSUPP - an option of TCP that would lead around the record layer
+ * * %-ENOPROTOOPT - no such option
+ * * %-EMFILE, %-ENFILE, %-ENOMEM
+ */
+int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optval,
+		     int __user *optlen)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct kssl_status status;
+	struct kssl_error error;
+	int len;
+
+	if (refused(level, optname))
+		return -EOPNOTSUPP;
+	if (level != SOL_KSSL)
+		return ctx->base->prot->getsockopt(sk, level, optname, optval, optlen);
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+
+	switch (optname) {
+	case KSSL_CONTROL:
+		return get_control(sk, optval, optlen, len);
+	case KSSL_STATUS:
+		lock_sock(sk);
+		fill_status(ctx, &status);
+		release_sock(sk);
+		return give_sized(&status, sizeof(status), optval, optlen, len);
+	case KSSL_ERROR:
+		lock_sock(sk);
+		error = ctx->error;
+		release_sock(sk);
+		return give_sized(&error, sizeof(error), optval, optlen, len);
+	case KSSL_SUITES:
+		return get_suites(optval, optlen, len);
+	default:
+		return -ENOPROTOOPT;
+	}
+}

@@ -1,0 +1,869 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sending: fill -> seal -> push.
+ *
+ * fill copies application bytes into the open record, seal makes a finished
+ * record of it, push hands finished records to TCP in order.  A record that is
+ * sealed is committed: its bytes count as sent and it stays in the queue until
+ * TCP has taken all of it.
+ */
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include "kssl.h"
+
+/* ---- buffers ---- */
+
+/* Room for bytes at the end of @buf, as much as is contiguous, at most @want. */
+static int buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
+		       struct page **page, unsigned int *offset)
+{
+	struct page_frag *frag = &current->task_frag;
+	struct bio_vec *last;
+
+	if (!skb_page_frag_refill(min, frag, GFP_KERNEL))
+		return -ENOMEM;
+	want = min_t(unsigned int, want, frag->size - frag->offset);
+	last = buf->segs ? &buf->seg[buf->segs - 1] : NULL;
+	if (last && last->bv_page == frag->page &&
+	    last->bv_offset + last->bv_len == frag->offset) {
+		last->bv_len += want;
+	} else {
+		if (buf->segs == KSSL_BUF_SEGS)
+			return -ENOBUFS;
+		get_page(frag->page);
+		bvec_set_page(&buf->seg[buf->segs++], frag->page, want, frag->offset);
+	}
+	*page = frag->page;
+	*offset = frag->offset;
+	frag->offset += want;
+	return want;
+}
+
+/* Give back the last @len bytes of @buf. */
+static void buf_trim(struct kssl_buf *buf, unsigned int len)
+{
+	while (len) {
+		struct bio_vec *last = &buf->seg[buf->segs - 1];
+		unsigned int n = min(len, last->bv_len);
+
+		last->bv_len -= n;
+		len -= n;
+		if (!last->bv_len) {
+			put_page(last->bv_page);
+			buf->segs--;
+		}
+	}
+}
+
+/**
+ * kssl_tx_buf_new() - start a record
+ * @ctx: connection
+ * @prefix_len: bytes to keep free for header and explicit nonce, contiguous
+ * @control: the record is not application data
+ *
+ * Context: Process context, may sleep.
+ * Return: the buffer, or NULL without memory.
+ */
+struct kssl_buf *kssl_tx_buf_new(struct kssl_sock *ctx, unsigned int prefix_len, bool control)
+{
+	struct kssl_buf *buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	struct page *page;
+	unsigned int offset;
+
+	if (!buf)
+		return NULL;
+	buf->control = control;
+	if (prefix_len && buf_reserve(buf, prefix_len, prefix_len, &page, &offset) < 0) {
+		kfree(buf);
+		return NULL;
+	}
+	return buf;
+}
+
+/**
+ * kssl_tx_buf_add() - append content from kernel memory
+ * @ctx: connection
+ * @buf: record
+ * @data: content
+ * @len: its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-ENOMEM, or %-ENOBUFS if memory is too scattered.
+ */
+int kssl_tx_buf_add(struct kssl_sock *ctx, struct kssl_buf *buf, const void *data,
+		    unsigned int len)
+{
+	while (len) {
+		struct page *page;
+		unsigned int offset;
+		int n = buf_reserve(buf, 1, len, &page, &offset);
+
+		if (n < 0)
+			return n;
+		memcpy(page_address(page) + offset, data, n);
+		buf->payload_len += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/**
+ * kssl_tx_buf_free() - drop a record
+ * @buf: record or NULL
+ */
+void kssl_tx_buf_free(struct kssl_buf *buf)
+{
+	unsigned int i;
+
+	if (!buf)
+		return;
+	for (i = 0; i < buf->segs; i++)
+		put_page(buf->seg[i].bv_page);
+	kfree(buf);
+}
+
+/**
+ * kssl_tx_free_list() - drop a list of records
+ * @list: list of struct kssl_buf
+ */
+void kssl_tx_free_list(struct list_head *list)
+{
+	struct kssl_buf *buf, *next;
+
+	list_for_each_entry_safe(buf, next, list, list) {
+		list_del(&buf->list);
+		kssl_tx_buf_free(buf);
+	}
+}
+
+/* ---- fill ---- */
+
+/* Copy from @msg into @buf; the bytes copied, or -errno if none were. */
+static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
+{
+	unsigned int filled = 0;
+
+	while (filled < want) {
+		struct page *page;
+		unsigned int offset;
+		size_t copied;
+		int n = buf_reserve(buf, 1, want - filled, &page, &offset);
+
+		if (n < 0)
+			return filled ? filled : n;
+		copied = copy_page_from_iter(page, offset, n, &msg->msg_iter);
+		if (copied < n)
+			buf_trim(buf, n - copied);
+		buf->payload_len += copied;
+		filled += copied;
+		if (copied < n)
+			return filled ? filled : -EFAULT;
+	}
+	return filled;
+}
+
+/* ---- seal ---- */
+
+/**
+ * kssl_tx_seal() - make a finished record
+ * @ctx: connection
+ * @dir: sending direction, or a batch's copy of it; moves on by one record
+ * @buf: content, behind room for @dir->epoch's prefix
+ * @type: content type
+ *
+ * Context: Process context. Caller holds tx.lock.
+ * Return:
+ * * %0 - done, @buf->len is set
+ * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
+ * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
+ * * other - the cipher failed; @buf is spoilt
+ */
+int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
+{
+	struct kssl_epoch *e = dir->epoch;
+	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
+	struct scatterlist sg[KSSL_BUF_SEGS + 1];
+	unsigned int i, offset, left;
+	struct page *page;
+	int ret;
+
+	lockdep_assert_held(&ctx->tx.lock);
+	if (dir->seq == U64_MAX)
+		return -EKEYEXPIRED;
+
+	for (left = e->suffix_len; left; left -= ret) {
+		ret = buf_reserve(buf, 1, left, &page, &offset);
+		if (ret < 0) {
+			buf_trim(buf, e->suffix_len - left);
+			return ret;
+		}
+	}
+
+	sg_init_table(sg, buf->segs + 1);
+	for (i = 0; i < buf->segs; i++) {
+		unsigned int skip = i ? 0 : prefix_len;
+
+		sg_set_page(&sg[i + 1], buf->seg[i].bv_page, buf->seg[i].bv_len - skip,
+			    buf->seg[i].bv_offset + skip);
+	}
+	ret = e->suite->cipher->fmt->seal(e, dir->seq, dir->nonce, type,
+					  page_address(buf->seg[0].bv_page) +
+					  buf->seg[0].bv_offset, sg, buf->payload_len);
+	if (ret)
+		return ret;
+
+	buf->len = prefix_len + buf->payload_len + e->suffix_len;
+	dir->seq++;
+	dir->nonce++;
+	dir->records++;
+	if (type == KSSL_TYPE_APPLICATION_DATA)
+		dir->bytes += buf->payload_len;
+	return 0;
+}
+
+/**
+ * kssl_tx_seal_open() - finish the record that MSG_MORE left open
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ * Return: 0, also if there is none; else as kssl_tx_seal(), the record stays open
+ * unless the cipher spoilt it, which fails the connection.
+ */
+int kssl_tx_seal_open(struct kssl_sock *ctx)
+{
+	struct kssl_buf *buf = ctx->tx.open;
+	int ret;
+
+	if (!buf)
+		return 0;
+	ret = kssl_tx_seal(ctx, &ctx->tx.dir, buf, KSSL_TYPE_APPLICATION_DATA);
+	if (ret == -ENOMEM || ret == -ENOBUFS)
+		return ret;
+	ctx->tx.open = NULL;
+	if (!ret) {
+		kssl_tx_queue(ctx, buf);
+		return 0;
+	}
+	kssl_tx_buf_free(buf);
+	kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
+		  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
+		  "a record could not be sealed");
+	return ret;
+}
+
+/* ---- push ---- */
+
+/**
+ * kssl_tx_queue() - append a finished record to what goes to TCP
+ * @ctx: connection
+ * @buf: sealed record; the queue owns it now
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf)
+{
+	if (buf->control)
+		ctx->tx.control_bytes += buf->len;
+	list_add_tail(&buf->list, &ctx->tx.queue);
+}
+
+static int push_buf(struct kssl_sock *ctx, struct kssl_buf *buf, int flags)
+{
+	struct sock *sk = ctx->sk;
+	unsigned int i, skip = buf->sent;
+
+	for (i = 0; i < buf->segs; i++) {
+		struct bio_vec *seg = &buf->seg[i];
+
+		while (skip < seg->bv_len) {
+			bool last = i + 1 == buf->segs;
+			int ret = kssl_compat_send_page(sk, seg->bv_page, seg->bv_offset + skip,
+							seg->bv_len - skip,
+							flags | (last ? 0 : MSG_MORE));
+
+			ctx->tx.write_seq = tcp_sk(sk)->write_seq;
+			if (ret <= 0)
+				return ret ? ret : -EAGAIN;
+			buf->sent += ret;
+			skip += ret;
+		}
+		skip -= seg->bv_len;
+	}
+	return 0;
+}
+
+/**
+ * kssl_tx_push() - hand finished records to TCP
+ * @ctx: connection
+ * @flags: MSG_MORE if more follows at once
+ *
+ * Never waits. What TCP does not take stays queued; write_space brings us back.
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: 0 if the queue is empty now, %-EAGAIN if not, or the error that failed
+ * sending.
+ */
+int kssl_tx_push(struct kssl_sock *ctx, int flags)
+{
+	struct kssl_tx *tx = &ctx->tx;
+	struct sock *sk = ctx->sk;
+	int ret = 0;
+
+	if (list_empty(&tx->queue))
+		goto out;
+	if (tcp_sk(sk)->write_seq != tx->write_seq) {
+		kssl_tx_free_list(&tx->queue);
+		kssl_fail(ctx, EIO, KSSL_WHO_KERNEL, KSSL_ALERT_NONE,
+			  "bytes entered the stream behind the record layer");
+		return -EIO;
+	}
+	while (!list_empty(&tx->queue)) {
+		struct kssl_buf *buf = list_first_entry(&tx->queue, struct kssl_buf, list);
+		unsigned int before = buf->sent;
+		bool last = list_is_last(&buf->list, &tx->queue);
+
+		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
+		if (buf->control)
+			tx->control_bytes -= buf->sent - before;
+		if (ret == -EAGAIN || ret == -ENOMEM) {
+			ret = -EAGAIN;
+			break;
+		}
+		if (ret) {
+			kssl_tx_free_list(&tx->queue);
+			tx->control_bytes = 0;
+			kssl_fail(ctx, sk->sk_err ? sk->sk_err : -ret, KSSL_WHO_KERNEL,
+				  KSSL_ALERT_NONE, "TCP refused to send");
+			break;
+		}
+		list_del(&buf->list);
+		kssl_tx_buf_free(buf);
+	}
+out:
+	kssl_sock_report(ctx);
+	return ret;
+}
+
+/* ---- holds and keys ---- */
+
+/**
+ * kssl_tx_hold() - keep application data from being sealed
+ * @ctx: connection
+ * @why: KSSL_HOLD_*
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_tx_hold(struct kssl_sock *ctx, u8 why)
+{
+	if (!ctx->tx.hold) {
+		ctx->tx.hold_since = ktime_get();
+		ctx->holds++;
+	}
+	ctx->tx.hold |= why;
+}
+
+/**
+ * kssl_tx_release() - undo kssl_tx_hold()
+ * @ctx: connection
+ * @why: KSSL_HOLD_*
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_tx_release(struct kssl_sock *ctx, u8 why)
+{
+	if (!(ctx->tx.hold & why))
+		return;
+	ctx->tx.hold &= ~why;
+	if (ctx->tx.hold)
+		return;
+	ctx->hold_last_ns = ktime_to_ns(ktime_sub(ktime_get(), ctx->tx.hold_since));
+	ctx->hold_max_ns = max(ctx->hold_max_ns, ctx->hold_last_ns);
+	kssl_sock_wake(ctx);
+}
+
+/**
+ * kssl_tx_set_key() - seal with a new key from the next record on
+ * @ctx: connection; no record is open
+ * @e: epoch; its reference is taken over
+ * @seq: sequence number of the next record
+ * @nonce: explicit nonce of the next record
+ *
+ * Context: Caller holds tx.lock and the socket lock.
+ */
+void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 nonce)
+{
+	struct kssl_dir *dir = &ctx->tx.dir;
+
+	kssl_epoch_put(dir->epoch);
+	dir->epoch = e;
+	dir->seq = seq;
+	dir->nonce = nonce;
+	dir->epochs++;
+	dir->plain = false;
+}
+
+/* ---- alerts ---- */
+
+/**
+ * kssl_tx_send_alert() - send an alert under the key in use
+ * @ctx: connection
+ * @level: KSSL_ALERT_WARNING or KSSL_ALERT_FATAL
+ * @desc: alert description
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ * Return: 0, also where there is nothing to send it with; %-ENOMEM, or the error
+ * of the cipher.
+ */
+int kssl_tx_send_alert(struct kssl_sock *ctx, u8 level, u8 desc)
+{
+	struct kssl_dir *dir = &ctx->tx.dir;
+	u8 alert[KSSL_HEADER_LEN + 2];
+	struct kssl_buf *buf;
+	int ret;
+
+	if (!dir->epoch && !dir->plain)
+		return 0;
+	alert[KSSL_HEADER_LEN] = level;
+	alert[KSSL_HEADER_LEN + 1] = desc;
+	buf = kssl_tx_buf_new(ctx, dir->epoch ? KSSL_HEADER_LEN + dir->epoch->prefix_len : 0,
+			      true);
+	if (!buf)
+		return -ENOMEM;
+	if (dir->epoch) {
+		ret = kssl_tx_buf_add(ctx, buf, alert + KSSL_HEADER_LEN, 2);
+		if (!ret)
+			ret = kssl_tx_seal(ctx, dir, buf, KSSL_TYPE_ALERT);
+	} else {
+		/* TLS 1.0 to 1.3 peers all take the version of a first flight. */
+		kssl_record_build(alert, KSSL_TYPE_ALERT, 0x0301, 2);
+		ret = kssl_tx_buf_add(ctx, buf, alert, sizeof(alert));
+		buf->len = sizeof(alert);
+	}
+	if (ret) {
+		kssl_tx_buf_free(buf);
+		return ret;
+	}
+	kssl_tx_queue(ctx, buf);
+	return 0;
+}
+
+/**
+ * kssl_tx_request_alert() - have the tx work send an alert
+ * @ctx: connection
+ * @desc: close_notify, or the fatal alert that ends sending
+ *
+ * For callers that hold the socket lock but not tx.lock. A fatal alert displaces
+ * a close_notify that was not sent yet; otherwise the first one wins.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_tx_request_alert(struct kssl_sock *ctx, int desc)
+{
+	if (ctx->tx.alert > KSSL_ALERT_CLOSE_NOTIFY)
+		return;
+	ctx->tx.alert = desc;
+	kssl_sock_later(ctx, &ctx->tx.work);
+}
+
+/**
+ * kssl_tx_send_requested() - send what kssl_tx_request_alert() asked for
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ */
+void kssl_tx_send_requested(struct kssl_sock *ctx)
+{
+	int desc = ctx->tx.alert;
+
+	ctx->tx.alert = KSSL_ALERT_NONE;
+	if (desc == KSSL_ALERT_NONE || ctx->tx.dir.closed)
+		return;
+	if (desc != KSSL_ALERT_CLOSE_NOTIFY) {
+		/* Bytes the application left open are not worth more than the alert. */
+		kssl_tx_buf_free(ctx->tx.open);
+		ctx->tx.open = NULL;
+		kssl_tx_send_alert(ctx, KSSL_ALERT_FATAL, desc);
+		return;
+	}
+	if (ctx->tx.dir.err || ctx->tx.dir.plain)
+		return;
+	if (!kssl_tx_seal_open(ctx) &&
+	    !kssl_tx_send_alert(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_CLOSE_NOTIFY))
+		ctx->tx.dir.closed = true;
+}
+
+/* ---- the system call ---- */
+
+static int tx_error(struct kssl_sock *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct kssl_dir *dir = &ctx->tx.dir;
+
+	if (dir->err)
+		return -dir->err;
+	if (sk->sk_err)
+		return -sk->sk_err;
+	if (dir->closed || (sk->sk_shutdown & SEND_SHUTDOWN))
+		return -EPIPE;
+	if (!dir->epoch && !ctx->attended)
+		return -ENOKEY;
+	return 0;
+}
+
+/* May a record be sealed and pushed now? */
+static bool tx_open(const struct kssl_sock *ctx)
+{
+	return !READ_ONCE(ctx->tx.hold) && list_empty_careful(&ctx->tx.queue);
+}
+
+/*
+ * Take tx.lock at a record boundary, when nothing keeps a record from being
+ * sealed.  On error tx.lock is not held.
+ */
+static int tx_enter(struct kssl_sock *ctx, long *timeo)
+{
+	struct sock *sk = ctx->sk;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int err;
+
+	for (;;) {
+		if (mutex_lock_interruptible(&ctx->tx.lock))
+			return sock_intr_errno(*timeo);
+		lock_sock(sk);
+		err = tx_error(ctx);
+		if (!err && !ctx->tx.hold) {
+			err = kssl_tx_push(ctx, 0);
+			if (!err) {
+				release_sock(sk);
+				return 0;
+			}
+			if (err == -EAGAIN)
+				err = 0;
+		}
+		mutex_unlock(&ctx->tx.lock);
+		if (!err && !*timeo) {
+			set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+			err = -EAGAIN;
+		}
+		if (!err && signal_pending(current))
+			err = sock_intr_errno(*timeo);
+		if (!err) {
+			set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+			add_wait_queue(sk_sleep(sk), &wait);
+			sk->sk_write_pending++;
+			sk_wait_event(sk, timeo, tx_error(ctx) || tx_open(ctx), &wait);
+			sk->sk_write_pending--;
+			remove_wait_queue(sk_sleep(sk), &wait);
+		}
+		release_sock(sk);
+		if (err)
+			return err;
+	}
+}
+
+/* Let a batch, a hold or a full send buffer have its turn between two records. */
+static int tx_next_record(struct kssl_sock *ctx, long *timeo)
+{
+	if (!atomic_read(&ctx->tx.control_waiting) && tx_open(ctx) &&
+	    !READ_ONCE(ctx->tx.dir.err) && !signal_pending(current))
+		return 0;
+	mutex_unlock(&ctx->tx.lock);
+	return tx_enter(ctx, timeo);
+}
+
+/* Seal the record just filled and hand it to TCP. */
+static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, bool more)
+{
+	int ret = kssl_tx_seal(ctx, &ctx->tx.dir, buf, type);
+
+	if (ret == -ENOMEM || ret == -ENOBUFS)
+		return ret;
+	lock_sock(ctx->sk);
+	if (ctx->tx.open == buf)
+		ctx->tx.open = NULL;
+	if (ret) {
+		bool expired = ret == -EKEYEXPIRED;
+
+		kssl_tx_buf_free(buf);
+		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
+			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
+			  expired ? "the sequence numbers of the sending key are used up" :
+				    "a record could not be sealed");
+		ret = expired ? -EKEYEXPIRED : -EIO;
+	} else {
+		kssl_tx_queue(ctx, buf);
+		/* What TCP cannot take now is queued; the bytes count as sent. */
+		kssl_tx_push(ctx, more ? MSG_MORE : 0);
+	}
+	release_sock(ctx->sk);
+	return ret;
+}
+
+/*
+ * Take bytes of @msg into one record.  Returns how many; on an error nothing of
+ * this record was taken.
+ */
+static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open)
+{
+	struct kssl_buf *buf = ctx->tx.open;
+	unsigned int room;
+	bool more;
+	int filled, ret;
+
+	if (!buf) {
+		buf = kssl_tx_buf_new(ctx, KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
+				      type != KSSL_TYPE_APPLICATION_DATA);
+		if (!buf)
+			return -ENOMEM;
+	}
+	room = KSSL_MAX_PAYLOAD - buf->payload_len;
+	filled = fill(buf, msg, min_t(size_t, room, msg_data_left(msg)));
+	if (filled < 0 && filled != -ENOBUFS) {
+		if (buf != ctx->tx.open)
+			kssl_tx_buf_free(buf);
+		return filled;
+	}
+	if (filled == -ENOBUFS)
+		filled = 0;
+	more = msg_data_left(msg);
+	if (keep_open && !more && buf->payload_len < KSSL_MAX_PAYLOAD) {
+		ctx->tx.open = buf;
+		return filled;
+	}
+
+	ret = seal_and_push(ctx, buf, type, more || keep_open);
+	if (ret == -ENOMEM || ret == -ENOBUFS) {
+		iov_iter_revert(&msg->msg_iter, filled);
+		if (buf == ctx->tx.open) {
+			buf_trim(buf, filled);
+			buf->payload_len -= filled;
+		} else {
+			kssl_tx_buf_free(buf);
+		}
+		return -ENOMEM;
+	}
+	return ret ? ret : filled;
+}
+
+/* The content type of a record sent on an unattended socket. */
+static int read_cmsg(struct kssl_sock *ctx, struct msghdr *msg, u8 *type)
+{
+	struct cmsghdr *cmsg;
+
+	for_each_cmsghdr(cmsg, msg) {
+		if (!CMSG_OK(msg, cmsg))
+			return -EINVAL;
+		if (cmsg->cmsg_level != SOL_KSSL)
+			continue;
+		if (cmsg->cmsg_type != KSSL_RECORD_TYPE || ctx->had_helper ||
+		    cmsg->cmsg_len != CMSG_LEN(sizeof(*type)))
+			return -EINVAL;
+		*type = *(u8 *)CMSG_DATA(cmsg);
+		if (*type < KSSL_TYPE_CHANGE_CIPHER_SPEC || *type > KSSL_TYPE_APPLICATION_DATA)
+			return -EINVAL;
+	}
+	if (*type != KSSL_TYPE_APPLICATION_DATA &&
+	    ((msg->msg_flags & MSG_MORE) || !msg_data_left(msg) ||
+	     msg_data_left(msg) > KSSL_MAX_PAYLOAD))
+		return -EINVAL;
+	return 0;
+}
+
+/* Did the application itself send close_notify? Called before its bytes are sealed. */
+static bool is_close_notify(struct msghdr *msg, u8 type)
+{
+	struct iov_iter iter = msg->msg_iter;
+	u8 alert[2];
+
+	return type == KSSL_TYPE_ALERT && msg_data_left(msg) == 2 &&
+	       copy_from_iter(alert, 2, &iter) == 2 && alert[1] == KSSL_ALERT_CLOSE_NOTIFY;
+}
+
+/**
+ * kssl_tx_sendmsg() - proto.sendmsg
+ * @sk: socket
+ * @msg: message; on unattended sockets a KSSL_RECORD_TYPE control message may
+ *	name the content type
+ * @size: bytes
+ *
+ * Context: Process context, may sleep.
+ * Return: bytes taken, or
+ * * %-EOPNOTSUPP - a flag that could lead around the record layer
+ * * %-EINVAL - control message malformed or not allowed
+ * * %-EAGAIN, %-EINTR, %-ERESTARTSYS - held, no send buffer; nothing was taken
+ * * %-ENOKEY - no key, and no helper that could bring one
+ * * %-EPIPE - close_notify was sent
+ * * %-EKEYEXPIRED - out of sequence numbers
+ * * %-ENOMEM, %-EFAULT, or the sticky error of the connection
+ */
+int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
+	u8 type = KSSL_TYPE_APPLICATION_DATA;
+	bool more = msg->msg_flags & MSG_MORE;
+	bool closes;
+	int copied = 0;
+	int ret;
+
+	if (msg->msg_flags & ~(MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR |
+			       MSG_CMSG_COMPAT | KSSL_COMPAT_SEND_FLAGS))
+		return -EOPNOTSUPP;
+	if (more && (msg->msg_flags & MSG_EOR))
+		return -EINVAL;
+	if (msg->msg_controllen) {
+		ret = read_cmsg(ctx, msg, &type);
+		if (ret)
+			return ret;
+	}
+	closes = is_close_notify(msg, type);
+
+	ret = tx_enter(ctx, &timeo);
+	if (ret)
+		goto out;
+	if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
+		lock_sock(sk);
+		ret = kssl_tx_seal_open(ctx);
+		release_sock(sk);
+	}
+	while (!ret && msg_data_left(msg)) {
+		ret = send_record(ctx, msg, type, more);
+		if (ret < 0)
+			break;
+		copied += ret;
+		ret = 0;
+		if (msg_data_left(msg)) {
+			ret = tx_next_record(ctx, &timeo);
+			if (ret)
+				goto out;
+		}
+	}
+	if (!ret && closes)
+		ctx->tx.dir.closed = true;
+	mutex_unlock(&ctx->tx.lock);
+out:
+	if (copied)
+		return copied;
+	return ret == -EPIPE ? sk_stream_error(sk, msg->msg_flags, ret) : ret;
+}
+
+/**
+ * kssl_tx_splice_eof() - the file that was spliced in ended short
+ * @sock: socket
+ *
+ * Context: Process context, may sleep.
+ */
+void kssl_tx_splice_eof(struct socket *sock)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sock->sk);
+
+	mutex_lock(&ctx->tx.lock);
+	lock_sock(sock->sk);
+	if (!ctx->tx.dir.err && !ctx->tx.hold && !kssl_tx_seal_open(ctx))
+		kssl_tx_push(ctx, 0);
+	release_sock(sock->sk);
+	mutex_unlock(&ctx->tx.lock);
+}
+
+/**
+ * kssl_tx_writeable() - would a write make progress?
+ * @ctx: connection
+ *
+ * Context: Any; an answer that is out of date is put right by the next wakeup.
+ */
+bool kssl_tx_writeable(struct kssl_sock *ctx)
+{
+	struct kssl_dir *dir = &ctx->tx.dir;
+
+	if (READ_ONCE(dir->err) || READ_ONCE(dir->closed))
+		return true;
+	if (!READ_ONCE(dir->epoch))
+		return !READ_ONCE(ctx->attended);
+	return tx_open(ctx);
+}
+
+/**
+ * kssl_tx_flush() - last chance before shutdown or close: send all, and close_notify
+ * @ctx: connection
+ *
+ * The send buffer is widened for this bounded tail, so that it does not wait.
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ * Return: true if TCP has taken everything.
+ */
+bool kssl_tx_flush(struct kssl_sock *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct tcp_sock *tp = tcp_sk(sk);
+	int sndbuf = sk->sk_sndbuf;
+	u32 lowat = tp->notsent_lowat;
+	int ret;
+
+	if (ctx->tx.alert == KSSL_ALERT_NONE)
+		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
+	kssl_tx_send_requested(ctx);
+
+	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
+	WRITE_ONCE(tp->notsent_lowat, UINT_MAX);
+	ret = kssl_tx_push(ctx, 0);
+	WRITE_ONCE(tp->notsent_lowat, lowat);
+	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
+	return !ret;
+}
+
+/**
+ * kssl_tx_write_space() - sk_write_space: TCP has room again
+ * @sk: socket
+ *
+ * Context: Caller holds the socket's spinlock, or owns the socket.
+ */
+void kssl_tx_write_space(struct sock *sk)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+
+	if (ctx && !list_empty(&ctx->tx.queue))
+		kssl_sock_later(ctx, &ctx->tx.work);
+	else if (ctx)
+		ctx->saved_write_space(sk);
+}
+
+/**
+ * kssl_tx_work() - push what waited for TCP, send what must not wait for anybody
+ * @work: kssl_tx.work
+ *
+ * Context: Process context.
+ */
+void kssl_tx_work(struct work_struct *work)
+{
+	struct kssl_sock *ctx = container_of(work, struct kssl_sock, tx.work);
+	struct sock *sk = ctx->sk;
+	bool alert = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE;
+
+	if (alert)
+		mutex_lock(&ctx->tx.lock);
+	lock_sock(sk);
+	if (alert)
+		kssl_tx_send_requested(ctx);
+	if (!kssl_tx_push(ctx, 0)) {
+		ctx->saved_write_space(sk);
+		kssl_sock_wake(ctx);
+	}
+	wake_up_interruptible(&ctx->control_wait);
+	release_sock(sk);
+	if (alert)
+		mutex_unlock(&ctx->tx.lock);
+}
+
+/**
+ * kssl_tx_free() - free what sending holds
+ * @ctx: connection, no longer attached
+ */
+void kssl_tx_free(struct kssl_sock *ctx)
+{
+	kssl_tx_buf_free(ctx->tx.open);
+	ctx->tx.open = NULL;
+	kssl_tx_free_list(&ctx->tx.queue);
+	kssl_epoch_put(ctx->tx.dir.epoch);
+	ctx->tx.dir.epoch = NULL;
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Attach and detach: what of a TCP socket is ours, what is TCP's, what is refused.
+ *
+ * struct proto:      ours sendmsg recvmsg sendpage splice_eof close disconnect
+ *                    setsockopt getsockopt ioctl; the rest is the base's.
+ * struct proto_ops:  ours poll shutdown splice_read set_rcvlowat peek_len;
+ *                    refused mmap read_sock read_skb sendmsg_locked
+ *                    sendpage_locked set_peek_off; the rest is the base's, and
+ *                    comes back to struct proto.
+ */
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/skmsg.h>
+#include <linux/slab.h>
+#include <net/transp_v6.h>
+#include <asm/ioctls.h>
+#include "kssl.h"
+
+enum { FAMILY_V4, FAMILY_V6, FAMILIES };
+
+static struct proto prots[FAMILIES];
+static struct proto_ops ops[FAMILIES];
+static struct kssl_base bases[FAMILIES];
+static DEFINE_MUTEX(bases_lock);
+static struct workqueue_struct *workqueue;
+
+/**
+ * kssl_sock_of() - the connection of a socket
+ * @sk: socket with the ULP attached
+ *
+ * Return: the connection, or NULL once it is closed.
+ */
+struct kssl_sock *kssl_sock_of(const struct sock *sk)
+{
+	return (__force struct kssl_sock *)READ_ONCE(inet_csk(sk)->icsk_ulp_data);
+}
+
+/**
+ * kssl_sock_put() - drop a reference; the last one frees
+ * @ctx: connection
+ *
+ * Context: Process context.
+ */
+void kssl_sock_put(struct kssl_sock *ctx)
+{
+	if (!refcount_dec_and_test(&ctx->ref))
+		return;
+	skb_queue_purge(&ctx->messages);
+	kfree_sensitive(ctx);
+}
+
+/**
+ * kssl_sock_wake() - have readers, writers and pollers of the socket look again
+ * @ctx: connection
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_sock_wake(struct kssl_sock *ctx)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(ctx->sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT |
+					   EPOLLWRNORM | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+	rcu_read_unlock();
+}
+
+/**
+ * kssl_sock_report() - carry our error to sk_err, once TCP has taken all it gets
+ * @ctx: connection
+ *
+ * Not before: sk_err makes TCP refuse the alert.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_sock_report(struct kssl_sock *ctx)
+{
+	struct sock *sk = ctx->sk;
+
+	if (!ctx->tx.dir.err || !ctx->rx.dir.err || ctx->reported ||
+	    ctx->tx.alert != KSSL_ALERT_NONE || !list_empty(&ctx->tx.queue))
+		return;
+	ctx->reported = true;
+	if (!sk->sk_err) {
+		sk->sk_err = ctx->error.err;
+		sk_error_report(sk);
+	}
+}
+
+/**
+ * kssl_sock_later() - run one of the connection's works, unless it is closing
+ * @ctx: connection
+ * @work: its tx.work or rx.work
+ *
+ * Context: Caller holds the socket lock, or the socket's spinlock.
+ */
+void kssl_sock_later(struct kssl_sock *ctx, struct work_struct *work)
+{
+	if (!ctx->closing)
+		queue_work(workqueue, work);
+}
+
+/* ---- struct proto ---- */
+
+static void detach(struct sock *sk, struct kssl_sock *ctx)
+{
+	write_lock_bh(&sk->sk_callback_lock);
+	if (sk->sk_data_ready == kssl_rx_data_ready)
+		sk->sk_data_ready = ctx->saved_data_ready;
+	if (sk->sk_write_space == kssl_tx_write_space)
+		sk->sk_write_space = ctx->saved_write_space;
+	if (sk->sk_state_change == kssl_rx_state_change)
+		sk->sk_state_change = ctx->saved_state_change;
+	WRITE_ONCE(sk->sk_prot, ctx->base->prot);
+	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, NULL);
+	write_unlock_bh(&sk->sk_callback_lock);
+}
+
+/* Reset instead of closing: the peer must not take what it got for the whole. */
+static void make_reset(struct sock *sk)
+{
+	sock_set_flag(sk, SOCK_LINGER);
+	sk->sk_lingertime = 0;
+}
+
+static void ulp_close(struct sock *sk, long timeout)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	const struct kssl_base *base;
+
+	if (!ctx) {
+		sk->sk_prot_creator->close(sk, timeout);
+		return;
+	}
+	base = ctx->base;
+
+	lock_sock(sk);
+	ctx->closing = true;
+	release_sock(sk);
+	cancel_work_sync(&ctx->tx.work);
+	cancel_work_sync(&ctx->rx.work);
+	cancel_delayed_work_sync(&ctx->helper_clock);
+
+	mutex_lock(&ctx->tx.lock);
+	lock_sock(sk);
+	if (!sock_flag(sk, SOCK_LINGER) || sk->sk_lingertime) {
+		kssl_rx_drain(ctx);
+		if (!kssl_tx_flush(ctx) || !skb_queue_empty(&ctx->rx.queue))
+			make_reset(sk);
+	}
+	detach(sk, ctx);
+	kssl_control_closed(ctx, ctx->error.err);
+	kssl_tx_free(ctx);
+	kssl_rx_free(ctx);
+	release_sock(sk);
+	mutex_unlock(&ctx->tx.lock);
+
+	kssl_sock_put(ctx);
+	base->prot->close(sk, timeout);
+}
+
+static int ulp_disconnect(struct sock *sk, int flags)
+{
+	return -EOPNOTSUPP;
+}
+
+static int ulp_ioctl(struct sock *sk, int cmd, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	int queued;
+
+	if (cmd != SIOCINQ)
+		return ctx->base->prot->ioctl(sk, cmd, arg);
+	lock_sock(sk);
+	kssl_rx_pump(ctx);
+	queued = ctx->rx.queued;
+	release_sock(sk);
+	return kssl_compat_ioctl_result(queued, arg);
+}
+
+#ifdef KSSL_COMPAT_HAS_SENDPAGE
+static int ulp_sendpage(struct sock *sk, struct page *page, int offset, size_t size, int flags)
+{
+	struct msghdr msg = { .msg_flags = flags | (flags & MSG_SENDPAGE_NOTLAST ? MSG_MORE : 0) };
+	struct bio_vec bvec;
+
+	bvec_set_page(&bvec, page, size, offset);
+	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &bvec, 1, size);
+	return kssl_tx_sendmsg(sk, &msg, size);
+}
+#endif
+
+/* ---- struct proto_ops ---- */
+
+static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
+{
+	struct sock *sk = sock->sk;
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	__poll_t mask = 0;
+	u8 shut;
+
+	sock_poll_wait(file, sock, wait);
+	/* Who a record is for shows only when it is open. */
+	if (!kssl_rx_readable(ctx) && kssl_rx_may_have_record(ctx)) {
+		lock_sock(sk);
+		kssl_rx_pump(ctx);
+		release_sock(sk);
+	}
+
+	shut = READ_ONCE(sk->sk_shutdown);
+	if (kssl_rx_readable(ctx))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (READ_ONCE(ctx->rx.dir.closed) || (shut & RCV_SHUTDOWN))
+		mask |= EPOLLRDHUP;
+	if (shut == SHUTDOWN_MASK || sk->sk_state == TCP_CLOSE)
+		mask |= EPOLLHUP;
+	if (READ_ONCE(ctx->tx.dir.err) || sk->sk_err)
+		mask |= EPOLLERR;
+
+	if (kssl_tx_writeable(ctx) && sk_stream_is_writeable(sk)) {
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	} else if (!(shut & SEND_SHUTDOWN)) {
+		sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+		/* As in tcp_poll(): room that came before the bit was set wakes nobody. */
+		smp_mb__after_atomic();
+		if (kssl_tx_writeable(ctx) && sk_stream_is_writeable(sk))
+			mask |= EPOLLOUT | EPOLLWRNORM;
+	} else {
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	}
+	return mask;
+}
+
+/* close_notify goes out here: once TCP is shut down it takes no more bytes. */
+static int ulp_shutdown(struct socket *sock, int how)
+{
+	struct sock *sk = sock->sk;
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	bool flushed = true;
+
+	if (how < SHUT_RD || how > SHUT_RDWR)
+		return -EINVAL;
+	mutex_lock(&ctx->tx.lock);
+	lock_sock(sk);
+	if (how != SHUT_RD)
+		flushed = kssl_tx_flush(ctx);
+	if (how != SHUT_WR)
+		ctx->rx.dir.closed = true;
+	kssl_sock_wake(ctx);
+	release_sock(sk);
+	mutex_unlock(&ctx->tx.lock);
+	if (!flushed)
+		return -ENOBUFS;
+	return ctx->base->ops->shutdown(sock, how);
+}
+
+static int ulp_set_rcvlowat(struct sock *sk, int val)
+{
+	/* TCP counts ciphertext: left to it, a handshake could wait for data. */
+	WRITE_ONCE(kssl_sock_of(sk)->rx.rcvlowat, val ? : 1);
+	return 0;
+}
+
+static int ulp_peek_len(struct socket *sock)
+{
+	return READ_ONCE(kssl_sock_of(sock->sk)->rx.queued);
+}
+
+static int ulp_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+
+static int ulp_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t recv_actor)
+{
+	return -EOPNOTSUPP;
+}
+
+static int ulp_read_skb(struct sock *sk, skb_read_actor_t recv_actor)
+{
+	return -EOPNOTSUPP;
+}
+
+static int ulp_sendmsg_locked(struct sock *sk, struct msghdr *msg, size_t size)
+{
+	return -EOPNOTSUPP;
+}
+
+#ifdef KSSL_COMPAT_HAS_SENDPAGE
+static int ulp_sendpage_locked(struct sock *sk, struct page *page, int offset, size_t size,
+			       int flags)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/* ---- attach ---- */
+
+static void build_tables(unsigned int family, struct proto *prot, const struct proto_ops *base)
+{
+	struct proto *p = &prots[family];
+	struct proto_ops *o = &ops[family];
+
+	*p = *prot;
+	p->owner = THIS_MODULE;
+	p->sendmsg = kssl_tx_sendmsg;
+	p->recvmsg = kssl_compat_recvmsg;
+	p->splice_eof = kssl_tx_splice_eof;
+	p->close = ulp_close;
+	p->disconnect = ulp_disconnect;
+	p->setsockopt = kssl_sockopt_set;
+	p->getsockopt = kssl_sockopt_get;
+	p->ioctl = ulp_ioctl;
+
+	*o = *base;
+	o->owner = THIS_MODULE;
+	o->poll = ulp_poll;
+	o->shutdown = ulp_shutdown;
+	o->splice_read = kssl_rx_splice_read;
+	o->set_rcvlowat = ulp_set_rcvlowat;
+	o->set_peek_off = NULL;
+	o->peek_len = ulp_peek_len;
+	o->mmap = ulp_mmap;
+	o->read_sock = ulp_read_sock;
+	o->read_skb = ulp_read_skb;
+	o->sendmsg_locked = ulp_sendmsg_locked;
+#ifdef KSSL_COMPAT_HAS_SENDPAGE
+	p->sendpage = ulp_sendpage;
+	o->sendpage_locked = ulp_sendpage_locked;
+#endif
+
+	bases[family].ops = base;
+	/* Seen last: a base that has a prot is complete. */
+	smp_store_release(&bases[family].prot, prot);
+}
+
+/* The tables for a socket, or an error if something else has hold of it. */
+static int find_family(struct sock *sk)
+{
+	unsigned int family;
+
+	if (sk->sk_prot == &tcp_prot)
+		family = FAMILY_V4;
+#if IS_ENABLED(CONFIG_IPV6)
+	else if (sk->sk_prot == &tcpv6_prot)
+		family = FAMILY_V6;
+#endif
+	else
+		return -EOPNOTSUPP;
+
+	if (!smp_load_acquire(&bases[family].prot)) {
+		mutex_lock(&bases_lock);
+		if (!bases[family].prot)
+			build_tables(family, sk->sk_prot, sk->sk_socket->ops);
+		mutex_unlock(&bases_lock);
+	}
+	return bases[family].ops == sk->sk_socket->ops ? family : -EOPNOTSUPP;
+}
+
+static struct kssl_sock *new_sock(struct sock *sk)
+{
+	struct kssl_sock *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+
+	if (!ctx)
+		return NULL;
+	refcount_set(&ctx->ref, 1);
+	spin_lock_init(&ctx->lock);
+	skb_queue_head_init(&ctx->messages);
+	init_waitqueue_head(&ctx->control_wait);
+	INIT_DELAYED_WORK(&ctx->helper_clock, kssl_control_clock);
+
+	mutex_init(&ctx->tx.lock);
+	INIT_LIST_HEAD(&ctx->tx.queue);
+	INIT_WORK(&ctx->tx.work, kssl_tx_work);
+	ctx->tx.alert = KSSL_ALERT_NONE;
+
+	__skb_queue_head_init(&ctx->rx.queue);
+	INIT_WORK(&ctx->rx.work, kssl_rx_work);
+	ctx->rx.need = KSSL_HEADER_LEN;
+	sg_init_table(ctx->rx.src, KSSL_RX_SEGS);
+	sg_init_table(ctx->rx.dst, KSSL_RX_SEGS);
+
+	ctx->sk = sk;
+	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
+	ctx->rx.copied_seq = tcp_sk(sk)->copied_seq;
+	ctx->rx.rcvlowat = sk->sk_rcvlowat;
+	return ctx;
+}
+
+/* Context first, then callbacks, then the tables that lead to it. */
+static void publish(struct kssl_sock *ctx, int family)
+{
+	struct sock *sk = ctx->sk;
+
+	ctx->base = &bases[family];
+	write_lock_bh(&sk->sk_callback_lock);
+	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, ctx);
+	ctx->saved_data_ready = sk->sk_data_ready;
+	ctx->saved_write_space = sk->sk_write_space;
+	ctx->saved_state_change = sk->sk_state_change;
+	sk->sk_data_ready = kssl_rx_data_ready;
+	sk->sk_write_space = kssl_tx_write_space;
+	sk->sk_state_change = kssl_rx_state_change;
+	WRITE_ONCE(sk->sk_prot, &prots[family]);
+	/* The release of the socket drops the owner of its ops. */
+	__module_get(THIS_MODULE);
+	sk->sk_socket->ops = &ops[family];
+	write_unlock_bh(&sk->sk_callback_lock);
+	WRITE_ONCE(sk->sk_rcvlowat, 1);
+}
+
+/*
+ * TCP_ULP "kssl", under the socket lock.  ENOTCONN: not established.  EOPNOTSUPP:
+ * not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer sleeps inside
+ * TCP and would go on in clear text.
+ */
+static int ulp_init(struct sock *sk)
+{
+	struct kssl_sock *ctx;
+	int family;
+
+	if (sk->sk_state != TCP_ESTABLISHED)
+		return -ENOTCONN;
+	if (!sk->sk_socket || sk_psock(sk) || tcp_sk(sk)->repair)
+		return -EOPNOTSUPP;
+	if (sk->sk_write_pending)
+		return -EBUSY;
+	family = find_family(sk);
+	if (family < 0)
+		return family;
+	ctx = new_sock(sk);
+	if (!ctx)
+		return -ENOMEM;
+	publish(ctx, family);
+	return 0;
+}
+
+static struct tcp_ulp_ops ulp_ops = {
+	.name	= KSSL_ULP_NAME,
+	.owner	= THIS_MODULE,
+	.init	= ulp_init,
+};
+
+/**
+ * kssl_ulp_register() - offer the ULP
+ *
+ * Context: Process context.
+ * Return: 0, %-ENOMEM, or %-EEXIST if the name is taken.
+ */
+int kssl_ulp_register(void)
+{
+	int ret;
+
+	workqueue = alloc_workqueue("kssl", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!workqueue)
+		return -ENOMEM;
+	ret = tcp_register_ulp(&ulp_ops);
+	if (ret)
+		destroy_workqueue(workqueue);
+	return ret;
+}
+
+/**
+ * kssl_ulp_unregister() - no more sockets; those attached hold the module
+ *
+ * Context: Process context.
+ */
+void kssl_ulp_unregister(void)
+{
+	tcp_unregister_ulp(&ulp_ops);
+	destroy_workqueue(workqueue);
+	rcu_barrier();
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libkssl: TLS for a connected TCP socket through the kssl kernel module.
+ *
+ *	config = kssl_config_new();
+ *	k = kssl_connect(fd, "www.example.org", config);
+ *	... read(fd), write(fd), poll(fd), sendfile(fd) ...
+ *	kssl_free(k); close(fd);
+ *
+ * The library does the handshake with OpenSSL, hands the keys to the kernel and
+ * stays attached: renegotiations, KeyUpdates and tickets are answered by one
+ * attendant thread per process (or by kssl_attend(), see kssl_fd()).
+ *
+ * Functions return 0 or a pointer on success; -errno, or NULL with errno set,
+ * on failure.  kssl_error() has the sentence.  A struct kssl may be used by one
+ * thread at a time besides the attendant; the socket itself by any number.
+ */
+#ifndef LIBKSSL_H
+#define LIBKSSL_H
+
+#include <stdint.h>
+#include <openssl/ssl.h>
+#include <linux/kssl.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct kssl;
+struct kssl_config;
+
+/* Fresh configuration: verification of the peer on, system trust store,
+ * TLS 1.2 and 1.3, attendant thread on. NULL: out of memory. */
+struct kssl_config *kssl_config_new(void);
+void kssl_config_free(struct kssl_config *config);
+
+/* PEM files. All return 0 or -errno (EINVAL: not usable, ENOENT: no file). */
+int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain, const char *key);
+int kssl_config_set_ca_file(struct kssl_config *config, const char *path);
+
+/* Bounds of the protocol version, wire numbers (0x0303, 0x0304); 0 = default. */
+int kssl_config_set_versions(struct kssl_config *config, int min, int max);
+/* OpenSSL cipher string for TLS <= 1.2, and list for TLS 1.3; NULL = default. */
+int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13);
+/* Server: 0 no client certificate, 1 ask, 2 demand. */
+int kssl_config_set_client_cert(struct kssl_config *config, int mode);
+/* Server: let a client start a renegotiation (default 1). */
+int kssl_config_set_client_renegotiation(struct kssl_config *config, int allow);
+/* Client: no check of the peer at all. For tests. */
+void kssl_config_insecure_noverify(struct kssl_config *config);
+/* Bring your own SSL_CTX (a reference is taken): certificates, trust, callbacks
+ * and options are yours; only the cipher list is narrowed to what the kernel has. */
+int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx);
+/* No attendant thread: the caller polls kssl_fd() and calls kssl_attend(). */
+void kssl_config_set_event_loop(struct kssl_config *config);
+/* Milliseconds for the whole first handshake (default 30000). */
+void kssl_config_set_timeout(struct kssl_config *config, int ms);
+
+/* What happened on the control path; called by the attendant (or kssl_attend()),
+ * without locks held. Must not call kssl_free(). */
+enum kssl_event {
+	KSSL_EVENT_HANDSHAKE_DONE = 1,	/* the first handshake */
+	KSSL_EVENT_RENEGOTIATED,	/* who tells who started it */
+	KSSL_EVENT_KEY_UPDATE,		/* one direction has a new key */
+	KSSL_EVENT_TICKET,		/* a NewSessionTicket was taken */
+	KSSL_EVENT_REFUSED,		/* a renegotiation was refused; the connection lives */
+	KSSL_EVENT_FAILED,
+	KSSL_EVENT_CLOSED,		/* the socket was closed */
+};
+
+struct kssl_event_info {
+	enum kssl_event event;
+	int by_peer;			/* 1: the peer started it */
+	struct kssl_status before;	/* status when it began */
+	struct kssl_status after;
+	const char *text;		/* one line for a person */
+};
+void kssl_config_set_event_callback(struct kssl_config *config,
+	void (*cb)(struct kssl *k, const struct kssl_event_info *info, void *arg), void *arg);
+
+/*
+ * Handshake on a connected socket; the caller keeps fd and closes it himself.
+ * Blocks until done or timed out whatever O_NONBLOCK says; in event-loop mode it
+ * returns at once and kssl_attend() carries the handshake (kssl_is_established()).
+ * @name: host name or IP literal to verify and to send as SNI. NULL is EINVAL
+ * unless verification is off.
+ */
+struct kssl *kssl_connect(int fd, const char *name, struct kssl_config *config);
+struct kssl *kssl_accept(int fd, struct kssl_config *config);
+
+/* The sentence for the last failure of k (or, with NULL, of this thread's last
+ * kssl_connect/kssl_accept). Never NULL. */
+const char *kssl_error(const struct kssl *k);
+int kssl_is_established(const struct kssl *k);
+
+/* Event-loop mode: file descriptor to poll for POLLIN, and the work to do then.
+ * kssl_attend() never blocks; 0 or -errno once the connection failed. */
+int kssl_fd(const struct kssl *k);
+int kssl_attend(struct kssl *k);
+
+/* Ask for a handshake now: TLS <= 1.2 only, -EOPNOTSUPP in TLS 1.3. Starts it and
+ * returns; KSSL_EVENT_RENEGOTIATED tells the end. -EALREADY: one is running. */
+#define KSSL_RENEG_FULL		0
+#define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
+#define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
+#define KSSL_RENEG_REQUIRE_CERT	3	/* server: demand one */
+int kssl_renegotiate(struct kssl *k, int how);
+/* TLS 1.3: new sending key; with request, ask the peer for one as well. */
+int kssl_key_update(struct kssl *k, int request);
+/* Block until no handshake runs, at most ms milliseconds: 0, -ETIMEDOUT, or the error. */
+int kssl_wait(struct kssl *k, int ms);
+
+/* Read-only view for certificates, ALPN, session. Only while no handshake runs. */
+SSL *kssl_ssl(const struct kssl *k);
+int kssl_status(const struct kssl *k, struct kssl_status *status);
+
+/* Release k. While the socket is open this gives up attendance: close or shut
+ * down the socket first, or the kernel fails it at the next control record. */
+void kssl_free(struct kssl *k);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* LIBKSSL_H */
