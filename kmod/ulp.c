@@ -413,6 +413,16 @@ static void publish(struct kssl_sock *ctx, int family)
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 }
 
+static bool has_psock(struct sock *sk)
+{
+	bool has;
+
+	rcu_read_lock();
+	has = sk_psock(sk);
+	rcu_read_unlock();
+	return has;
+}
+
 /*
  * TCP_ULP "kssl", under the socket lock.  ENOTCONN: not established.  EOPNOTSUPP:
  * not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer sleeps inside
@@ -425,7 +435,7 @@ static int ulp_init(struct sock *sk)
 
 	if (sk->sk_state != TCP_ESTABLISHED)
 		return -ENOTCONN;
-	if (!sk->sk_socket || sk_psock(sk) || tcp_sk(sk)->repair)
+	if (!sk->sk_socket || has_psock(sk) || tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	if (sk->sk_write_pending)
 		return -EBUSY;
