@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Errors: which alert goes with which errno, and how a connection fails.  The
- * first error of a connection wins and stays; sk_err only carries the news.
+ * Errors and alerts: which alert goes with which errno, how a connection fails,
+ * and how alerts are sent.  The first error of a connection wins and stays;
+ * sk_err only carries the news.
  */
 #include "kssl.h"
 
@@ -88,7 +89,7 @@ void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *te
 	if (alert != KSSL_ALERT_NONE) {
 		error.alert = alert;
 		error.has_alert = 1;
-		kssl_tx_request_alert(ctx, alert);
+		kssl_alert_request(ctx, alert);
 	}
 	kssl_fail_with(ctx, &error);
 }
@@ -113,4 +114,92 @@ void kssl_fail_rx(struct kssl_sock *ctx, int err, u8 who, const char *text)
 	ctx->rx.dir.err = err;
 	ctx->rx.events++;
 	kssl_sock_wake(ctx);
+}
+
+/**
+ * kssl_alert_send() - send an alert under the key in use
+ * @ctx: connection
+ * @level: KSSL_ALERT_WARNING or KSSL_ALERT_FATAL
+ * @desc: alert description
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ * Return: 0, also where there is nothing to send it with; %-ENOMEM, or the error
+ * of the cipher.
+ */
+int kssl_alert_send(struct kssl_sock *ctx, u8 level, u8 desc)
+{
+	struct kssl_dir *dir = &ctx->tx.dir;
+	u8 alert[KSSL_HEADER_LEN + 2];
+	struct kssl_buf *buf;
+	int ret;
+
+	if (!dir->epoch && !dir->plain)
+		return 0;
+	alert[KSSL_HEADER_LEN] = level;
+	alert[KSSL_HEADER_LEN + 1] = desc;
+	buf = kssl_buf_new(dir->epoch ? KSSL_HEADER_LEN + dir->epoch->prefix_len : 0,
+			   true);
+	if (!buf)
+		return -ENOMEM;
+	if (dir->epoch) {
+		ret = kssl_buf_add(buf, alert + KSSL_HEADER_LEN, 2);
+		if (!ret)
+			ret = kssl_tx_seal(ctx, dir, buf, KSSL_TYPE_ALERT);
+	} else {
+		/* TLS 1.0 to 1.3 peers all take the version of a first flight. */
+		kssl_record_build(alert, KSSL_TYPE_ALERT, 0x0301, 2);
+		ret = kssl_buf_add(buf, alert, sizeof(alert));
+		buf->len = sizeof(alert);
+	}
+	if (ret) {
+		kssl_buf_free(buf);
+		return ret;
+	}
+	kssl_tx_queue(ctx, buf);
+	return 0;
+}
+
+/**
+ * kssl_alert_request() - have the tx work send an alert
+ * @ctx: connection
+ * @desc: close_notify, or the fatal alert that ends sending
+ *
+ * For callers that hold the socket lock but not tx.lock. A fatal alert displaces
+ * a close_notify that was not sent yet; otherwise the first one wins.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_alert_request(struct kssl_sock *ctx, int desc)
+{
+	if (ctx->tx.alert > KSSL_ALERT_CLOSE_NOTIFY)
+		return;
+	ctx->tx.alert = desc;
+	kssl_sock_later(ctx, &ctx->tx.work);
+}
+
+/**
+ * kssl_alert_send_requested() - send what kssl_alert_request() asked for
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds tx.lock and the socket lock.
+ */
+void kssl_alert_send_requested(struct kssl_sock *ctx)
+{
+	int desc = ctx->tx.alert;
+
+	ctx->tx.alert = KSSL_ALERT_NONE;
+	if (desc == KSSL_ALERT_NONE || ctx->tx.dir.closed)
+		return;
+	if (desc != KSSL_ALERT_CLOSE_NOTIFY) {
+		/* Bytes the application left open are not worth more than the alert. */
+		kssl_buf_free(ctx->tx.open);
+		ctx->tx.open = NULL;
+		kssl_alert_send(ctx, KSSL_ALERT_FATAL, desc);
+		return;
+	}
+	if (ctx->tx.dir.err || ctx->tx.dir.plain)
+		return;
+	if (!kssl_tx_seal_open(ctx) &&
+	    !kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_CLOSE_NOTIFY))
+		ctx->tx.dir.closed = true;
 }

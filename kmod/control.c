@@ -325,19 +325,19 @@ static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8
 		       unsigned int len)
 {
 	struct kssl_epoch *e = b->tx.epoch;
-	struct kssl_buf *buf = kssl_tx_buf_new(ctx, e ? KSSL_HEADER_LEN + e->prefix_len : 0,
+	struct kssl_buf *buf = kssl_buf_new(e ? KSSL_HEADER_LEN + e->prefix_len : 0,
 					       true);
 	int ret;
 
 	if (!buf)
 		return -ENOMEM;
-	ret = kssl_tx_buf_add(ctx, buf, payload, len);
+	ret = b->tx.closed ? -EPIPE : kssl_buf_add(buf, payload, len);
 	if (!ret && e)
 		ret = kssl_tx_seal(ctx, &b->tx, buf, type);
 	else if (!ret)
 		buf->len = len;
 	if (ret) {
-		kssl_tx_buf_free(buf);
+		kssl_buf_free(buf);
 		return ret == -ENOBUFS ? -ENOMEM : ret;
 	}
 	b->control_bytes += buf->len;
@@ -466,7 +466,7 @@ static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
 	error.text[sizeof(error.text) - 1] = 0;
 	if (error.has_alert && ctx->tx.alert <= KSSL_ALERT_CLOSE_NOTIFY) {
 		ctx->tx.alert = error.alert;
-		kssl_tx_send_requested(ctx);
+		kssl_alert_send_requested(ctx);
 	}
 	kssl_fail_with(ctx, &error);
 }
@@ -563,7 +563,11 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 	kssl_rx_pump(ctx);
 	kssl_sock_wake(ctx);
 release:
+	mutex_unlock(&ctx->tx.lock);
+	if (ctx->tx.alert != KSSL_ALERT_NONE)
+		kssl_sock_later(ctx, &ctx->tx.work);
 	unlock_socket(sk);
+	return ret;
 unlock:
 	mutex_unlock(&ctx->tx.lock);
 	return ret;
@@ -588,7 +592,7 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 	if (!ret)
 		ret = apply(ctx, &b);
 
-	kssl_tx_free_list(&b.records);
+	kssl_buf_free_list(&b.records);
 	for (i = 0; i < b.epochs_count; i++)
 		kssl_epoch_put(b.epochs[i]);
 	kvfree_sensitive(data, b.len);

@@ -250,7 +250,7 @@ struct kssl_buf {
 #define KSSL_HOLD_RX		0x2	/* an inbound control record waits for its answer */
 
 struct kssl_tx {
-	struct mutex lock;
+	struct mutex lock;		/* see the top of this file */
 	atomic_t control_waiting;	/* batches that wait for tx.lock */
 	struct kssl_buf *open;		/* tx.lock; record of application data being filled */
 
@@ -299,7 +299,7 @@ struct kssl_rx {
 struct kssl_sock {
 	struct tls_context not_tls;
 	refcount_t ref;
-	spinlock_t lock;
+	spinlock_t lock;		/* see the top of this file */
 	struct sock *sk;
 
 	/* lock_sock */
@@ -379,14 +379,18 @@ int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optval,
 		     int __user *optlen);
 
+/* buf.c */
+struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control);
+int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
+		     struct page **page, unsigned int *offset);
+void kssl_buf_trim(struct kssl_buf *buf, unsigned int len);
+int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len);
+void kssl_buf_free(struct kssl_buf *buf);
+void kssl_buf_free_list(struct list_head *list);
+
 /* tx.c */
 int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size);
 void kssl_tx_splice_eof(struct socket *sock);
-struct kssl_buf *kssl_tx_buf_new(struct kssl_sock *ctx, unsigned int prefix_len, bool control);
-int kssl_tx_buf_add(struct kssl_sock *ctx, struct kssl_buf *buf, const void *data,
-		    unsigned int len);
-void kssl_tx_buf_free(struct kssl_buf *buf);
-void kssl_tx_free_list(struct list_head *list);
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type);
 int kssl_tx_seal_open(struct kssl_sock *ctx);
 void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf);
@@ -394,14 +398,19 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags);
 void kssl_tx_hold(struct kssl_sock *ctx, u8 why);
 void kssl_tx_release(struct kssl_sock *ctx, u8 why);
 void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 nonce);
-int kssl_tx_send_alert(struct kssl_sock *ctx, u8 level, u8 desc);
-void kssl_tx_request_alert(struct kssl_sock *ctx, int desc);
-void kssl_tx_send_requested(struct kssl_sock *ctx);
 bool kssl_tx_writeable(struct kssl_sock *ctx);
 bool kssl_tx_flush(struct kssl_sock *ctx);
 void kssl_tx_write_space(struct sock *sk);
 void kssl_tx_work(struct work_struct *work);
 void kssl_tx_free(struct kssl_sock *ctx);
+
+/* stream.c */
+unsigned int kssl_stream_available(struct kssl_sock *ctx);
+int kssl_stream_peek(struct kssl_sock *ctx, unsigned int offset, unsigned int len, u8 *to);
+int kssl_stream_sg(struct kssl_sock *ctx, unsigned int offset, unsigned int len,
+		   struct scatterlist *sg, int segs);
+void kssl_stream_consume(struct kssl_sock *ctx, unsigned int len);
+int kssl_stream_take(struct kssl_sock *ctx, unsigned int want);
 
 /* rx.c */
 int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
@@ -413,7 +422,7 @@ void kssl_rx_pump(struct kssl_sock *ctx);
 void kssl_rx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq);
 bool kssl_rx_readable(struct kssl_sock *ctx);
 bool kssl_rx_may_have_record(struct kssl_sock *ctx);
-void kssl_rx_drain(struct kssl_sock *ctx);
+bool kssl_rx_drain(struct kssl_sock *ctx);
 void kssl_rx_work(struct work_struct *work);
 void kssl_rx_free(struct kssl_sock *ctx);
 
@@ -429,5 +438,8 @@ int kssl_alert_of_errno(int err);
 void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *text);
 void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error);
 void kssl_fail_rx(struct kssl_sock *ctx, int err, u8 who, const char *text);
+int kssl_alert_send(struct kssl_sock *ctx, u8 level, u8 desc);
+void kssl_alert_request(struct kssl_sock *ctx, int desc);
+void kssl_alert_send_requested(struct kssl_sock *ctx);
 
 #endif /* _KSSL_H */

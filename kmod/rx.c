@@ -13,140 +13,6 @@
 #include <linux/splice.h>
 #include "kssl.h"
 
-/* ---- the bytes TCP has for us: a part we had to take out, then its queue ---- */
-
-static unsigned int bytes_available(struct kssl_sock *ctx)
-{
-	return ctx->rx.part_len + tcp_inq(ctx->sk);
-}
-
-static int sg_of_queue(struct sock *sk, u32 seq, unsigned int len, struct scatterlist *sg,
-		       int segs)
-{
-	struct sk_buff *skb;
-	int used = 0;
-
-	skb_queue_walk(&sk->sk_receive_queue, skb) {
-		u32 offset = seq - TCP_SKB_CB(skb)->seq;
-		unsigned int n;
-		int ret;
-
-		if (!len)
-			break;
-		if (offset >= skb->len)
-			continue;
-		n = min_t(unsigned int, len, skb->len - offset);
-		if (used == segs)
-			return -EMSGSIZE;
-		ret = skb_to_sgvec_nomark(skb, sg + used, offset, n);
-		if (ret < 0)
-			return ret;
-		used += ret;
-		seq += n;
-		len -= n;
-	}
-	return len ? -EIO : used;
-}
-
-static int copy_of_queue(struct sock *sk, u32 seq, unsigned int len, u8 *to)
-{
-	struct sk_buff *skb;
-
-	skb_queue_walk(&sk->sk_receive_queue, skb) {
-		u32 offset = seq - TCP_SKB_CB(skb)->seq;
-		unsigned int n;
-
-		if (!len)
-			break;
-		if (offset >= skb->len)
-			continue;
-		n = min_t(unsigned int, len, skb->len - offset);
-		if (skb_copy_bits(skb, offset, to, n))
-			return -EIO;
-		to += n;
-		seq += n;
-		len -= n;
-	}
-	return len ? -EIO : 0;
-}
-
-/* Copy @len bytes at @offset of the record to come. */
-static int peek_bytes(struct kssl_sock *ctx, unsigned int offset, unsigned int len, u8 *to)
-{
-	struct kssl_rx *rx = &ctx->rx;
-
-	if (offset < rx->part_len) {
-		unsigned int n = min(len, rx->part_len - offset);
-
-		memcpy(to, rx->part + offset, n);
-		to += n;
-		offset += n;
-		len -= n;
-	}
-	return copy_of_queue(ctx->sk, tcp_sk(ctx->sk)->copied_seq + offset - rx->part_len, len,
-			     to);
-}
-
-/* Point @sg at @len bytes at @offset of the record to come; entries used or -errno. */
-static int sg_of_bytes(struct kssl_sock *ctx, unsigned int offset, unsigned int len,
-		       struct scatterlist *sg, int segs)
-{
-	struct kssl_rx *rx = &ctx->rx;
-	int used = 0, ret;
-
-	if (offset < rx->part_len) {
-		unsigned int n = min(len, rx->part_len - offset);
-
-		sg_set_buf(sg, rx->part + offset, n);
-		used = 1;
-		offset += n;
-		len -= n;
-	}
-	ret = sg_of_queue(ctx->sk, tcp_sk(ctx->sk)->copied_seq + offset - rx->part_len, len,
-			  sg + used, segs - used);
-	return ret < 0 ? ret : used + ret;
-}
-
-/* Take @len bytes, which were used, away from the stream. */
-static void consume(struct kssl_sock *ctx, unsigned int len)
-{
-	struct kssl_rx *rx = &ctx->rx;
-
-	if (rx->part_len) {
-		unsigned int n = min(len, rx->part_len);
-
-		rx->part_len -= n;
-		memmove(rx->part, rx->part + n, rx->part_len);
-		len -= n;
-	}
-	if (len)
-		tcp_read_done(ctx->sk, len);
-	rx->copied_seq = tcp_sk(ctx->sk)->copied_seq;
-	rx->need = KSSL_HEADER_LEN;
-}
-
-/*
- * Move up to @want bytes of the stream into our own buffer: the record is larger
- * than the receive window, or lies in too many pieces.
- */
-static int take_part(struct kssl_sock *ctx, unsigned int want)
-{
-	struct kssl_rx *rx = &ctx->rx;
-	unsigned int n = min_t(unsigned int, want - rx->part_len, tcp_inq(ctx->sk));
-
-	if (!rx->part) {
-		rx->part = kmalloc(KSSL_RECORD_MAX, GFP_KERNEL);
-		if (!rx->part)
-			return -ENOMEM;
-	}
-	if (copy_of_queue(ctx->sk, tcp_sk(ctx->sk)->copied_seq, n, rx->part + rx->part_len))
-		return -EIO;
-	rx->part_len += n;
-	tcp_read_done(ctx->sk, n);
-	rx->copied_seq = tcp_sk(ctx->sk)->copied_seq;
-	return 0;
-}
-
 /* ---- frame ---- */
 
 /*
@@ -159,9 +25,9 @@ static int frame(struct kssl_sock *ctx, struct kssl_record_header *h)
 	u8 wire[KSSL_HEADER_LEN];
 	int ret;
 
-	if (bytes_available(ctx) < rx->need)
+	if (kssl_stream_available(ctx) < rx->need)
 		return 0;
-	ret = peek_bytes(ctx, 0, sizeof(wire), wire);
+	ret = kssl_stream_peek(ctx, 0, sizeof(wire), wire);
 	if (ret)
 		return ret;
 	if (rx->dir.epoch)
@@ -171,7 +37,7 @@ static int frame(struct kssl_sock *ctx, struct kssl_record_header *h)
 	if (ret)
 		return ret;
 	rx->need = h->header_len + h->body_len;
-	return bytes_available(ctx) >= rx->need;
+	return kssl_stream_available(ctx) >= rx->need;
 }
 
 static bool can_open(const struct kssl_sock *ctx)
@@ -277,16 +143,16 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 
 	if (rx->dir.seq == U64_MAX)
 		return ERR_PTR(-EKEYEXPIRED);
-	ret = peek_bytes(ctx, 0, prefix_len, prefix);
+	ret = kssl_stream_peek(ctx, 0, prefix_len, prefix);
 	if (ret)
 		return ERR_PTR(ret);
-	src_segs = sg_of_bytes(ctx, prefix_len, sealed_len, rx->src + 1, KSSL_RX_SEGS - 1);
+	src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, rx->src + 1, KSSL_RX_SEGS - 1);
 	if (src_segs == -EMSGSIZE) {
-		ret = take_part(ctx, rx->need);
+		ret = kssl_stream_take(ctx, rx->need);
 		if (ret)
 			return ERR_PTR(ret);
-		src_segs = sg_of_bytes(ctx, prefix_len, sealed_len, rx->src + 1,
-				       KSSL_RX_SEGS - 1);
+		src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, rx->src + 1,
+					  KSSL_RX_SEGS - 1);
 	}
 	if (src_segs < 0)
 		return ERR_PTR(src_segs);
@@ -320,7 +186,7 @@ static struct sk_buff *copy_record(struct kssl_sock *ctx, const struct kssl_reco
 
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
-	if (peek_bytes(ctx, 0, len, skb_put(skb, len))) {
+	if (kssl_stream_peek(ctx, 0, len, skb_put(skb, len))) {
 		kfree_skb(skb);
 		return ERR_PTR(-EIO);
 	}
@@ -383,7 +249,7 @@ static void receive_close_notify(struct kssl_sock *ctx)
 {
 	ctx->rx.dir.closed = true;
 	if (!(ctx->rx.dir.epoch->ver->flags & KSSL_V_HALF_CLOSE))
-		kssl_tx_request_alert(ctx, KSSL_ALERT_CLOSE_NOTIFY);	/* RFC 5246 7.2.1 */
+		kssl_alert_request(ctx, KSSL_ALERT_CLOSE_NOTIFY);	/* RFC 5246 7.2.1 */
 	kssl_control_event(ctx, KSSL_EV_CLOSE_NOTIFY);
 }
 
@@ -530,7 +396,7 @@ static int next_record(struct kssl_sock *ctx)
 	if (rx->dir.closed) {
 		/* Nothing behind a close_notify counts; do not let it become a reset. */
 		if (tcp_inq(sk))
-			consume(ctx, tcp_inq(sk));
+			kssl_stream_consume(ctx, tcp_inq(sk));
 		return 0;
 	}
 	if (!can_open(ctx)) {
@@ -545,7 +411,7 @@ static int next_record(struct kssl_sock *ctx)
 
 	ret = frame(ctx, &h);
 	if (!ret && rx->need > KSSL_HEADER_LEN && tcp_epollin_ready(sk, INT_MAX)) {
-		ret = take_part(ctx, rx->need);
+		ret = kssl_stream_take(ctx, rx->need);
 		return ret;
 	}
 	if (!ret) {
@@ -563,7 +429,7 @@ static int next_record(struct kssl_sock *ctx)
 		return -rx->dir.err;
 	}
 
-	consume(ctx, h.header_len + h.body_len);
+	kssl_stream_consume(ctx, h.header_len + h.body_len);
 	rx->dir.records++;
 	if (rx->dir.epoch)
 		deliver(ctx, skb);
@@ -666,7 +532,7 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
  */
 bool kssl_rx_may_have_record(struct kssl_sock *ctx)
 {
-	return can_open(ctx) && (bytes_available(ctx) >= READ_ONCE(ctx->rx.need) ||
+	return can_open(ctx) && (kssl_stream_available(ctx) >= READ_ONCE(ctx->rx.need) ||
 				 tcp_epollin_ready(ctx->sk, INT_MAX));
 }
 
@@ -927,6 +793,19 @@ ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode
 
 /* ---- the end ---- */
 
+/* Drop the control records at the head of the queue; is application data left? */
+static bool drop_control(struct kssl_sock *ctx)
+{
+	struct sk_buff *skb;
+
+	while ((skb = skb_peek(&ctx->rx.queue))) {
+		if (kssl_rx_cb(skb)->type == KSSL_TYPE_APPLICATION_DATA)
+			return true;
+		retire(ctx, skb);
+	}
+	return false;
+}
+
 /**
  * kssl_rx_drain() - before close: leave nothing that turns the FIN into a reset
  * @ctx: connection
@@ -936,20 +815,19 @@ ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode
  * unread application data keeps the reset, as users know it from TCP.
  *
  * Context: Process context. Caller holds the socket lock.
+ * Return: true if no application data is unread.
  */
-void kssl_rx_drain(struct kssl_sock *ctx)
+bool kssl_rx_drain(struct kssl_sock *ctx)
 {
-	struct kssl_rx *rx = &ctx->rx;
-	int budget = 64;
+	do {
+		if (drop_control(ctx))
+			return false;
+	} while (next_record(ctx) > 0);
 
-	while (budget-- && skb_queue_empty(&rx->queue) && next_record(ctx) > 0) {
-		if (!rx->held)
-			continue;
-		/* A record behind it may need a key that will never come. */
-		rx->held = false;
-		if (!rx->dir.epoch || !rx->established)
-			break;
-	}
+	/* What is behind a record that held us may need a key that will never come. */
+	if ((ctx->rx.held || ctx->rx.need_key) && tcp_inq(ctx->sk))
+		kssl_stream_consume(ctx, tcp_inq(ctx->sk));
+	return true;
 }
 
 /**

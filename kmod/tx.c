@@ -11,132 +11,6 @@
 #include <linux/splice.h>
 #include "kssl.h"
 
-/* ---- buffers ---- */
-
-/* Room for bytes at the end of @buf, as much as is contiguous, at most @want. */
-static int buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
-		       struct page **page, unsigned int *offset)
-{
-	struct page_frag *frag = &current->task_frag;
-	struct bio_vec *last;
-
-	if (!skb_page_frag_refill(min, frag, GFP_KERNEL))
-		return -ENOMEM;
-	want = min_t(unsigned int, want, frag->size - frag->offset);
-	last = buf->segs ? &buf->seg[buf->segs - 1] : NULL;
-	if (last && last->bv_page == frag->page &&
-	    last->bv_offset + last->bv_len == frag->offset) {
-		last->bv_len += want;
-	} else {
-		if (buf->segs == KSSL_BUF_SEGS)
-			return -ENOBUFS;
-		get_page(frag->page);
-		bvec_set_page(&buf->seg[buf->segs++], frag->page, want, frag->offset);
-	}
-	*page = frag->page;
-	*offset = frag->offset;
-	frag->offset += want;
-	return want;
-}
-
-/* Give back the last @len bytes of @buf. */
-static void buf_trim(struct kssl_buf *buf, unsigned int len)
-{
-	while (len) {
-		struct bio_vec *last = &buf->seg[buf->segs - 1];
-		unsigned int n = min(len, last->bv_len);
-
-		last->bv_len -= n;
-		len -= n;
-		if (!last->bv_len) {
-			put_page(last->bv_page);
-			buf->segs--;
-		}
-	}
-}
-
-/**
- * kssl_tx_buf_new() - start a record
- * @ctx: connection
- * @prefix_len: bytes to keep free for header and explicit nonce, contiguous
- * @control: the record is not application data
- *
- * Context: Process context, may sleep.
- * Return: the buffer, or NULL without memory.
- */
-struct kssl_buf *kssl_tx_buf_new(struct kssl_sock *ctx, unsigned int prefix_len, bool control)
-{
-	struct kssl_buf *buf = kzalloc(sizeof(*buf), GFP_KERNEL);
-	struct page *page;
-	unsigned int offset;
-
-	if (!buf)
-		return NULL;
-	buf->control = control;
-	if (prefix_len && buf_reserve(buf, prefix_len, prefix_len, &page, &offset) < 0) {
-		kfree(buf);
-		return NULL;
-	}
-	return buf;
-}
-
-/**
- * kssl_tx_buf_add() - append content from kernel memory
- * @ctx: connection
- * @buf: record
- * @data: content
- * @len: its length
- *
- * Context: Process context, may sleep.
- * Return: 0, %-ENOMEM, or %-ENOBUFS if memory is too scattered.
- */
-int kssl_tx_buf_add(struct kssl_sock *ctx, struct kssl_buf *buf, const void *data,
-		    unsigned int len)
-{
-	while (len) {
-		struct page *page;
-		unsigned int offset;
-		int n = buf_reserve(buf, 1, len, &page, &offset);
-
-		if (n < 0)
-			return n;
-		memcpy(page_address(page) + offset, data, n);
-		buf->payload_len += n;
-		data += n;
-		len -= n;
-	}
-	return 0;
-}
-
-/**
- * kssl_tx_buf_free() - drop a record
- * @buf: record or NULL
- */
-void kssl_tx_buf_free(struct kssl_buf *buf)
-{
-	unsigned int i;
-
-	if (!buf)
-		return;
-	for (i = 0; i < buf->segs; i++)
-		put_page(buf->seg[i].bv_page);
-	kfree(buf);
-}
-
-/**
- * kssl_tx_free_list() - drop a list of records
- * @list: list of struct kssl_buf
- */
-void kssl_tx_free_list(struct list_head *list)
-{
-	struct kssl_buf *buf, *next;
-
-	list_for_each_entry_safe(buf, next, list, list) {
-		list_del(&buf->list);
-		kssl_tx_buf_free(buf);
-	}
-}
-
 /* ---- fill ---- */
 
 /* Copy from @msg into @buf; the bytes copied, or -errno if none were. */
@@ -148,13 +22,13 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 		struct page *page;
 		unsigned int offset;
 		size_t copied;
-		int n = buf_reserve(buf, 1, want - filled, &page, &offset);
+		int n = kssl_buf_reserve(buf, 1, want - filled, &page, &offset);
 
 		if (n < 0)
 			return filled ? filled : n;
 		copied = copy_page_from_iter(page, offset, n, &msg->msg_iter);
 		if (copied < n)
-			buf_trim(buf, n - copied);
+			kssl_buf_trim(buf, n - copied);
 		buf->payload_len += copied;
 		filled += copied;
 		if (copied < n)
@@ -193,9 +67,9 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 		return -EKEYEXPIRED;
 
 	for (left = e->suffix_len; left; left -= ret) {
-		ret = buf_reserve(buf, 1, left, &page, &offset);
+		ret = kssl_buf_reserve(buf, 1, left, &page, &offset);
 		if (ret < 0) {
-			buf_trim(buf, e->suffix_len - left);
+			kssl_buf_trim(buf, e->suffix_len - left);
 			return ret;
 		}
 	}
@@ -245,7 +119,7 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 		kssl_tx_queue(ctx, buf);
 		return 0;
 	}
-	kssl_tx_buf_free(buf);
+	kssl_buf_free(buf);
 	kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 		  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
 		  "a record could not be sealed");
@@ -313,7 +187,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 	if (list_empty(&tx->queue))
 		goto out;
 	if (tcp_sk(sk)->write_seq != tx->write_seq) {
-		kssl_tx_free_list(&tx->queue);
+		kssl_buf_free_list(&tx->queue);
 		kssl_fail(ctx, EIO, KSSL_WHO_KERNEL, KSSL_ALERT_NONE,
 			  "bytes entered the stream behind the record layer");
 		return -EIO;
@@ -331,14 +205,14 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			break;
 		}
 		if (ret) {
-			kssl_tx_free_list(&tx->queue);
+			kssl_buf_free_list(&tx->queue);
 			tx->control_bytes = 0;
 			kssl_fail(ctx, sk->sk_err ? sk->sk_err : -ret, KSSL_WHO_KERNEL,
 				  KSSL_ALERT_NONE, "TCP refused to send");
 			break;
 		}
 		list_del(&buf->list);
-		kssl_tx_buf_free(buf);
+		kssl_buf_free(buf);
 	}
 out:
 	kssl_sock_report(ctx);
@@ -403,97 +277,18 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 	dir->plain = false;
 }
 
-/* ---- alerts ---- */
-
-/**
- * kssl_tx_send_alert() - send an alert under the key in use
- * @ctx: connection
- * @level: KSSL_ALERT_WARNING or KSSL_ALERT_FATAL
- * @desc: alert description
- *
- * Context: Process context. Caller holds tx.lock and the socket lock.
- * Return: 0, also where there is nothing to send it with; %-ENOMEM, or the error
- * of the cipher.
- */
-int kssl_tx_send_alert(struct kssl_sock *ctx, u8 level, u8 desc)
-{
-	struct kssl_dir *dir = &ctx->tx.dir;
-	u8 alert[KSSL_HEADER_LEN + 2];
-	struct kssl_buf *buf;
-	int ret;
-
-	if (!dir->epoch && !dir->plain)
-		return 0;
-	alert[KSSL_HEADER_LEN] = level;
-	alert[KSSL_HEADER_LEN + 1] = desc;
-	buf = kssl_tx_buf_new(ctx, dir->epoch ? KSSL_HEADER_LEN + dir->epoch->prefix_len : 0,
-			      true);
-	if (!buf)
-		return -ENOMEM;
-	if (dir->epoch) {
-		ret = kssl_tx_buf_add(ctx, buf, alert + KSSL_HEADER_LEN, 2);
-		if (!ret)
-			ret = kssl_tx_seal(ctx, dir, buf, KSSL_TYPE_ALERT);
-	} else {
-		/* TLS 1.0 to 1.3 peers all take the version of a first flight. */
-		kssl_record_build(alert, KSSL_TYPE_ALERT, 0x0301, 2);
-		ret = kssl_tx_buf_add(ctx, buf, alert, sizeof(alert));
-		buf->len = sizeof(alert);
-	}
-	if (ret) {
-		kssl_tx_buf_free(buf);
-		return ret;
-	}
-	kssl_tx_queue(ctx, buf);
-	return 0;
-}
-
-/**
- * kssl_tx_request_alert() - have the tx work send an alert
- * @ctx: connection
- * @desc: close_notify, or the fatal alert that ends sending
- *
- * For callers that hold the socket lock but not tx.lock. A fatal alert displaces
- * a close_notify that was not sent yet; otherwise the first one wins.
- *
- * Context: Caller holds the socket lock.
- */
-void kssl_tx_request_alert(struct kssl_sock *ctx, int desc)
-{
-	if (ctx->tx.alert > KSSL_ALERT_CLOSE_NOTIFY)
-		return;
-	ctx->tx.alert = desc;
-	kssl_sock_later(ctx, &ctx->tx.work);
-}
-
-/**
- * kssl_tx_send_requested() - send what kssl_tx_request_alert() asked for
- * @ctx: connection
- *
- * Context: Process context. Caller holds tx.lock and the socket lock.
- */
-void kssl_tx_send_requested(struct kssl_sock *ctx)
-{
-	int desc = ctx->tx.alert;
-
-	ctx->tx.alert = KSSL_ALERT_NONE;
-	if (desc == KSSL_ALERT_NONE || ctx->tx.dir.closed)
-		return;
-	if (desc != KSSL_ALERT_CLOSE_NOTIFY) {
-		/* Bytes the application left open are not worth more than the alert. */
-		kssl_tx_buf_free(ctx->tx.open);
-		ctx->tx.open = NULL;
-		kssl_tx_send_alert(ctx, KSSL_ALERT_FATAL, desc);
-		return;
-	}
-	if (ctx->tx.dir.err || ctx->tx.dir.plain)
-		return;
-	if (!kssl_tx_seal_open(ctx) &&
-	    !kssl_tx_send_alert(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_CLOSE_NOTIFY))
-		ctx->tx.dir.closed = true;
-}
-
 /* ---- the system call ---- */
+
+/*
+ * Give up tx.lock.  The work does not wait for it, lest a writer stopped at a
+ * page of its own stop everybody's work; what the work left is ours to restart.
+ */
+static void tx_leave(struct kssl_sock *ctx)
+{
+	mutex_unlock(&ctx->tx.lock);
+	if (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE)
+		kssl_sock_later(ctx, &ctx->tx.work);
+}
 
 static int tx_error(struct kssl_sock *ctx)
 {
@@ -541,7 +336,7 @@ static int tx_enter(struct kssl_sock *ctx, long *timeo)
 			if (err == -EAGAIN)
 				err = 0;
 		}
-		mutex_unlock(&ctx->tx.lock);
+		tx_leave(ctx);
 		if (!err && !*timeo) {
 			set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 			err = -EAGAIN;
@@ -568,7 +363,7 @@ static int tx_next_record(struct kssl_sock *ctx, long *timeo)
 	if (!atomic_read(&ctx->tx.control_waiting) && tx_open(ctx) &&
 	    !READ_ONCE(ctx->tx.dir.err) && !signal_pending(current))
 		return 0;
-	mutex_unlock(&ctx->tx.lock);
+	tx_leave(ctx);
 	return tx_enter(ctx, timeo);
 }
 
@@ -585,7 +380,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	if (ret) {
 		bool expired = ret == -EKEYEXPIRED;
 
-		kssl_tx_buf_free(buf);
+		kssl_buf_free(buf);
 		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
 			  expired ? "the sequence numbers of the sending key are used up" :
@@ -612,8 +407,8 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	int filled, ret;
 
 	if (!buf) {
-		buf = kssl_tx_buf_new(ctx, KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
-				      type != KSSL_TYPE_APPLICATION_DATA);
+		buf = kssl_buf_new(KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
+				   type != KSSL_TYPE_APPLICATION_DATA);
 		if (!buf)
 			return -ENOMEM;
 	}
@@ -621,7 +416,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	filled = fill(buf, msg, min_t(size_t, room, msg_data_left(msg)));
 	if (filled < 0 && filled != -ENOBUFS) {
 		if (buf != ctx->tx.open)
-			kssl_tx_buf_free(buf);
+			kssl_buf_free(buf);
 		return filled;
 	}
 	if (filled == -ENOBUFS)
@@ -636,10 +431,10 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	if (ret == -ENOMEM || ret == -ENOBUFS) {
 		iov_iter_revert(&msg->msg_iter, filled);
 		if (buf == ctx->tx.open) {
-			buf_trim(buf, filled);
+			kssl_buf_trim(buf, filled);
 			buf->payload_len -= filled;
 		} else {
-			kssl_tx_buf_free(buf);
+			kssl_buf_free(buf);
 		}
 		return -ENOMEM;
 	}
@@ -741,7 +536,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	}
 	if (!ret && closes)
 		ctx->tx.dir.closed = true;
-	mutex_unlock(&ctx->tx.lock);
+	tx_leave(ctx);
 out:
 	if (copied)
 		return copied;
@@ -763,7 +558,7 @@ void kssl_tx_splice_eof(struct socket *sock)
 	if (!ctx->tx.dir.err && !ctx->tx.hold && !kssl_tx_seal_open(ctx))
 		kssl_tx_push(ctx, 0);
 	release_sock(sock->sk);
-	mutex_unlock(&ctx->tx.lock);
+	tx_leave(ctx);
 }
 
 /**
@@ -802,11 +597,12 @@ bool kssl_tx_flush(struct kssl_sock *ctx)
 
 	if (ctx->tx.alert == KSSL_ALERT_NONE)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
-	kssl_tx_send_requested(ctx);
+	kssl_alert_send_requested(ctx);
 
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
 	WRITE_ONCE(tp->notsent_lowat, UINT_MAX);
 	ret = kssl_tx_push(ctx, 0);
+	ctx->tx.dir.closed = true;
 	WRITE_ONCE(tp->notsent_lowat, lowat);
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
 	return !ret;
@@ -840,11 +636,12 @@ void kssl_tx_work(struct work_struct *work)
 	struct sock *sk = ctx->sk;
 	bool alert = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE;
 
-	if (alert)
-		mutex_lock(&ctx->tx.lock);
+	/* Whoever holds it starts us again, see tx_leave(). */
+	if (alert && !mutex_trylock(&ctx->tx.lock))
+		alert = false;
 	lock_sock(sk);
 	if (alert)
-		kssl_tx_send_requested(ctx);
+		kssl_alert_send_requested(ctx);
 	if (!kssl_tx_push(ctx, 0)) {
 		ctx->saved_write_space(sk);
 		kssl_sock_wake(ctx);
@@ -861,9 +658,9 @@ void kssl_tx_work(struct work_struct *work)
  */
 void kssl_tx_free(struct kssl_sock *ctx)
 {
-	kssl_tx_buf_free(ctx->tx.open);
+	kssl_buf_free(ctx->tx.open);
 	ctx->tx.open = NULL;
-	kssl_tx_free_list(&ctx->tx.queue);
+	kssl_buf_free_list(&ctx->tx.queue);
 	kssl_epoch_put(ctx->tx.dir.epoch);
 	ctx->tx.dir.epoch = NULL;
 }

@@ -147,8 +147,9 @@ static void ulp_close(struct sock *sk, long timeout)
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
 	if (!sock_flag(sk, SOCK_LINGER) || sk->sk_lingertime) {
-		kssl_rx_drain(ctx);
-		if (!kssl_tx_flush(ctx) || !skb_queue_empty(&ctx->rx.queue))
+		bool drained = kssl_rx_drain(ctx);
+
+		if (!kssl_tx_flush(ctx) || !drained)
 			make_reset(sk);
 	}
 	detach(sk, ctx);
@@ -352,6 +353,7 @@ static int find_family(struct sock *sk)
 	else
 		return -EOPNOTSUPP;
 
+	/* Pairs with build_tables(). */
 	if (!smp_load_acquire(&bases[family].prot)) {
 		mutex_lock(&bases_lock);
 		if (!bases[family].prot)
@@ -411,6 +413,8 @@ static void publish(struct kssl_sock *ctx, int family)
 	sk->sk_socket->ops = &ops[family];
 	write_unlock_bh(&sk->sk_callback_lock);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
+	/* An urgent byte left out would stop the stream for ever. */
+	sock_set_flag(sk, SOCK_URGINLINE);
 }
 
 static bool has_psock(struct sock *sk)

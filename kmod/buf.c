@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memory of records on their way out: pieces of pages that TCP can take as
+ * they are.  Knows no socket and no key.
+ */
+#include <linux/slab.h>
+#include "kssl.h"
+
+/**
+ * kssl_buf_reserve() - make room at the end of a record
+ * @buf: record
+ * @min: bytes that must be contiguous
+ * @want: bytes wanted
+ * @page: (out) where
+ * @offset: (out) where in @page
+ *
+ * The pages are the task's, so an idle connection keeps none.
+ *
+ * Context: Process context, may sleep.
+ * Return: bytes of room, contiguous, at most @want; %-ENOMEM; %-ENOBUFS if the
+ * record is in too many pieces already.
+ */
+int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
+		     struct page **page, unsigned int *offset)
+{
+	struct page_frag *frag = &current->task_frag;
+	struct bio_vec *last;
+
+	if (!skb_page_frag_refill(min, frag, GFP_KERNEL))
+		return -ENOMEM;
+	want = min_t(unsigned int, want, frag->size - frag->offset);
+	last = buf->segs ? &buf->seg[buf->segs - 1] : NULL;
+	if (last && last->bv_page == frag->page &&
+	    last->bv_offset + last->bv_len == frag->offset) {
+		last->bv_len += want;
+	} else {
+		if (buf->segs == KSSL_BUF_SEGS)
+			return -ENOBUFS;
+		get_page(frag->page);
+		bvec_set_page(&buf->seg[buf->segs++], frag->page, want, frag->offset);
+	}
+	*page = frag->page;
+	*offset = frag->offset;
+	frag->offset += want;
+	return want;
+}
+
+/**
+ * kssl_buf_trim() - give back the end of a record
+ * @buf: record
+ * @len: bytes, at most what was reserved
+ */
+void kssl_buf_trim(struct kssl_buf *buf, unsigned int len)
+{
+	while (len) {
+		struct bio_vec *last = &buf->seg[buf->segs - 1];
+		unsigned int n = min(len, last->bv_len);
+
+		last->bv_len -= n;
+		len -= n;
+		if (!last->bv_len) {
+			put_page(last->bv_page);
+			buf->segs--;
+		}
+	}
+}
+
+/**
+ * kssl_buf_new() - start a record
+ * @prefix_len: bytes to keep free for header and explicit nonce, contiguous
+ * @control: the record is not application data
+ *
+ * Context: Process context, may sleep.
+ * Return: the buffer, or NULL without memory.
+ */
+struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control)
+{
+	struct kssl_buf *buf = kzalloc(sizeof(*buf), GFP_KERNEL);
+	struct page *page;
+	unsigned int offset;
+
+	if (!buf)
+		return NULL;
+	buf->control = control;
+	if (prefix_len && kssl_buf_reserve(buf, prefix_len, prefix_len, &page, &offset) < 0) {
+		kfree(buf);
+		return NULL;
+	}
+	return buf;
+}
+
+/**
+ * kssl_buf_add() - append content from kernel memory
+ * @buf: record
+ * @data: content
+ * @len: its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-ENOMEM, or %-ENOBUFS if memory is too scattered.
+ */
+int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len)
+{
+	while (len) {
+		struct page *page;
+		unsigned int offset;
+		int n = kssl_buf_reserve(buf, 1, len, &page, &offset);
+
+		if (n < 0)
+			return n;
+		memcpy(page_address(page) + offset, data, n);
+		buf->payload_len += n;
+		data += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/**
+ * kssl_buf_free() - drop a record
+ * @buf: record or NULL
+ */
+void kssl_buf_free(struct kssl_buf *buf)
+{
+	unsigned int i;
+
+	if (!buf)
+		return;
+	for (i = 0; i < buf->segs; i++)
+		put_page(buf->seg[i].bv_page);
+	kfree(buf);
+}
+
+/**
+ * kssl_buf_free_list() - drop a list of records
+ * @list: list of struct kssl_buf
+ */
+void kssl_buf_free_list(struct list_head *list)
+{
+	struct kssl_buf *buf, *next;
+
+	list_for_each_entry_safe(buf, next, list, list) {
+		list_del(&buf->list);
+		kssl_buf_free(buf);
+	}
+}
