@@ -59,7 +59,7 @@ void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error)
 	cancel_delayed_work(&ctx->helper_clock);
 	kssl_control_event(ctx, KSSL_EV_FAILED);
 	/* Everything sealed goes out first; then the work sets sk_err. */
-	kssl_sock_later(ctx, &ctx->tx.work);
+	kssl_sock_later(ctx, &ctx->tx.work, 0);
 	kssl_sock_wake(ctx);
 }
 
@@ -95,23 +95,24 @@ void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *te
 }
 
 /**
- * kssl_fail_rx() - fail receiving only; sending may go on
+ * kssl_fail_dir() - fail one direction; the other may go on
  * @ctx: connection
+ * @dir: which one
  * @err: positive errno
  * @who: KSSL_WHO_*
  * @text: one sentence
  *
  * Context: Caller holds the socket lock.
  */
-void kssl_fail_rx(struct kssl_sock *ctx, int err, u8 who, const char *text)
+void kssl_fail_dir(struct kssl_sock *ctx, struct kssl_dir *dir, int err, u8 who, const char *text)
 {
-	if (ctx->rx.dir.err)
+	if (dir->err)
 		return;
 	if (!ctx->error.err) {
 		make_error(&ctx->error, err, who, text);
 		ctx->error.size = sizeof(ctx->error);
 	}
-	ctx->rx.dir.err = err;
+	dir->err = err;
 	ctx->rx.events++;
 	kssl_sock_wake(ctx);
 }
@@ -174,7 +175,7 @@ void kssl_alert_request(struct kssl_sock *ctx, int desc)
 	if (ctx->tx.alert > KSSL_ALERT_CLOSE_NOTIFY)
 		return;
 	ctx->tx.alert = desc;
-	kssl_sock_later(ctx, &ctx->tx.work);
+	kssl_sock_later(ctx, &ctx->tx.work, 0);
 }
 
 /**
@@ -182,24 +183,34 @@ void kssl_alert_request(struct kssl_sock *ctx, int desc)
  * @ctx: connection
  *
  * Context: Process context. Caller holds tx.lock and the socket lock.
+ * Return: 0, also if there is nothing to send; %-ENOMEM, and the request stays; or
+ * the error of the cipher.
  */
-void kssl_alert_send_requested(struct kssl_sock *ctx)
+int kssl_alert_send_requested(struct kssl_sock *ctx)
 {
-	int desc = ctx->tx.alert;
+	struct kssl_tx *tx = &ctx->tx;
+	int desc = tx->alert;
+	int ret = 0;
 
-	ctx->tx.alert = KSSL_ALERT_NONE;
-	if (desc == KSSL_ALERT_NONE || ctx->tx.dir.closed)
-		return;
+	if (desc == KSSL_ALERT_NONE || tx->dir.closed)
+		goto done;
 	if (desc != KSSL_ALERT_CLOSE_NOTIFY) {
 		/* Bytes the application left open are not worth more than the alert. */
-		kssl_buf_free(ctx->tx.open);
-		ctx->tx.open = NULL;
-		kssl_alert_send(ctx, KSSL_ALERT_FATAL, desc);
-		return;
+		kssl_buf_free(tx->open);
+		tx->open = NULL;
+		ret = kssl_alert_send(ctx, KSSL_ALERT_FATAL, desc);
+	} else if (!tx->dir.err && !tx->dir.plain) {
+		ret = kssl_tx_seal_open(ctx);
+		if (!ret)
+			ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, desc);
+		if (!ret)
+			tx->dir.closed = true;
 	}
-	if (ctx->tx.dir.err || ctx->tx.dir.plain)
-		return;
-	if (!kssl_tx_seal_open(ctx) &&
-	    !kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_CLOSE_NOTIFY))
-		ctx->tx.dir.closed = true;
+	if (ret == -ENOMEM) {
+		kssl_sock_later(ctx, &tx->work, HZ / 10);
+		return ret;
+	}
+done:
+	tx->alert = KSSL_ALERT_NONE;
+	return ret;
 }

@@ -11,6 +11,7 @@
  * @buf: record
  * @min: bytes that must be contiguous
  * @want: bytes wanted
+ * @last: this ends the record; for anything else one piece is kept back
  * @page: (out) where
  * @offset: (out) where in @page
  *
@@ -20,21 +21,22 @@
  * Return: bytes of room, contiguous, at most @want; %-ENOMEM; %-ENOBUFS if the
  * record is in too many pieces already.
  */
-int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
+int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want, bool last,
 		     struct page **page, unsigned int *offset)
 {
+	unsigned int segs_max = KSSL_BUF_SEGS - !last;
 	struct page_frag *frag = &current->task_frag;
-	struct bio_vec *last;
+	struct bio_vec *seg;
 
 	if (!skb_page_frag_refill(min, frag, GFP_KERNEL))
 		return -ENOMEM;
 	want = min_t(unsigned int, want, frag->size - frag->offset);
-	last = buf->segs ? &buf->seg[buf->segs - 1] : NULL;
-	if (last && last->bv_page == frag->page &&
-	    last->bv_offset + last->bv_len == frag->offset) {
-		last->bv_len += want;
+	seg = buf->segs ? &buf->seg[buf->segs - 1] : NULL;
+	if (seg && seg->bv_page == frag->page &&
+	    seg->bv_offset + seg->bv_len == frag->offset) {
+		seg->bv_len += want;
 	} else {
-		if (buf->segs == KSSL_BUF_SEGS)
+		if (buf->segs >= segs_max)
 			return -ENOBUFS;
 		get_page(frag->page);
 		bvec_set_page(&buf->seg[buf->segs++], frag->page, want, frag->offset);
@@ -82,7 +84,7 @@ struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control)
 	if (!buf)
 		return NULL;
 	buf->control = control;
-	if (prefix_len && kssl_buf_reserve(buf, prefix_len, prefix_len, &page, &offset) < 0) {
+	if (prefix_len && kssl_buf_reserve(buf, prefix_len, prefix_len, false, &page, &offset) < 0) {
 		kfree(buf);
 		return NULL;
 	}
@@ -103,7 +105,7 @@ int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len)
 	while (len) {
 		struct page *page;
 		unsigned int offset;
-		int n = kssl_buf_reserve(buf, 1, len, &page, &offset);
+		int n = kssl_buf_reserve(buf, 1, len, false, &page, &offset);
 
 		if (n < 0)
 			return n;

@@ -54,8 +54,8 @@ static void unlock_socket(struct sock *sk)
 void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb)
 {
 	ctx->helper_due = true;
-	if (!ctx->closing)
-		mod_delayed_work(system_wq, &ctx->helper_clock, KSSL_HELPER_TIMEOUT);
+	ctx->helper_deadline = jiffies + KSSL_HELPER_TIMEOUT;
+	kssl_sock_later(ctx, &ctx->helper_clock, KSSL_HELPER_TIMEOUT);
 	spin_lock_bh(&ctx->lock);
 	__skb_queue_tail(&ctx->messages, skb);
 	spin_unlock_bh(&ctx->lock);
@@ -108,7 +108,8 @@ void kssl_control_clock(struct work_struct *work)
 	struct sock *sk = ctx->sk;
 
 	lock_sock(sk);
-	if (ctx->helper_due)
+	/* It may have answered, and owe the next answer, while we waited for the lock. */
+	if (ctx->helper_due && time_after_eq(jiffies, ctx->helper_deadline))
 		kssl_fail(ctx, ETIMEDOUT, KSSL_WHO_HELPER, KSSL_ALERT_INTERNAL_ERROR,
 			  "the helper did not answer a handshake message in time");
 	release_sock(sk);
@@ -181,10 +182,13 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 	ret = copy_to_iter(&msg, sizeof(msg), to) == sizeof(msg) ? 0 : -EFAULT;
 	if (!ret && skb && skb_copy_datagram_iter(skb, 0, to, msg.len - sizeof(msg)))
 		ret = -EFAULT;
-	if (ret && skb) {
+	if (ret) {
 		/* Nothing is lost by a bad pointer. */
 		spin_lock_bh(&ctx->lock);
-		__skb_queue_head(&ctx->messages, skb);
+		if (skb)
+			__skb_queue_head(&ctx->messages, skb);
+		else
+			ctx->control_events |= BIT(msg.type);
 		spin_unlock_bh(&ctx->lock);
 	} else {
 		kfree_skb(skb);
@@ -341,8 +345,12 @@ static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8
 		return ret == -ENOBUFS ? -ENOMEM : ret;
 	}
 	b->control_bytes += buf->len;
+	if (b->control_bytes > KSSL_CONTROL_BUDGET)
+		ret = -EINVAL;
+	else if (ctx->tx.control_bytes + b->control_bytes > KSSL_CONTROL_BUDGET)
+		ret = -EAGAIN;
 	list_add_tail(&buf->list, &b->records);
-	return 0;
+	return ret;
 }
 
 /* Raw bytes may lie in many pages; give each record buffer at most 32 KiB of them. */
@@ -450,9 +458,7 @@ static int stage(struct kssl_sock *ctx, struct batch *b)
 		if (ret)
 			return ret;
 	}
-	if (ctx->tx.control_bytes + b->control_bytes > KSSL_CONTROL_BUDGET)
-		return -EAGAIN;
-	return 0;
+	return ret;
 }
 
 static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
@@ -552,20 +558,22 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 		goto unlock;
 	if (ctx->tx.dir.err)
 		goto release;
-	/* What MSG_MORE left open belongs before anything of ours. */
-	ret = kssl_tx_seal_open(ctx);
+	/*
+	 * What MSG_MORE left open belongs before anything of ours, except where an
+	 * answer has to precede data (RFC 8446 4.6.3).
+	 */
+	ret = ctx->tx.hold & KSSL_HOLD_RX ? 0 : kssl_tx_seal_open(ctx);
 	if (!ret)
 		ret = stage(ctx, b);
-	if (ret)
-		goto release;
-	commit(ctx, b);
+	if (!ret)
+		commit(ctx, b);
 	kssl_tx_push(ctx, 0);
 	kssl_rx_pump(ctx);
 	kssl_sock_wake(ctx);
 release:
 	mutex_unlock(&ctx->tx.lock);
 	if (ctx->tx.alert != KSSL_ALERT_NONE)
-		kssl_sock_later(ctx, &ctx->tx.work);
+		kssl_sock_later(ctx, &ctx->tx.work, 0);
 	unlock_socket(sk);
 	return ret;
 unlock:
@@ -611,7 +619,7 @@ static __poll_t control_poll(struct file *file, poll_table *wait)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!READ_ONCE(ctx->sk))
 		mask |= EPOLLHUP | EPOLLIN | EPOLLRDNORM;
-	else if (READ_ONCE(ctx->tx.control_bytes) < KSSL_CONTROL_BUDGET / 2)
+	else if (!READ_ONCE(ctx->tx.control_bytes))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	return mask;
 }
@@ -686,7 +694,7 @@ int kssl_control_open(struct sock *sk)
 		kssl_rx_pump(ctx);
 	}
 	release_sock(sk);
-	mutex_unlock(&ctx->tx.lock);
+	kssl_tx_leave(ctx);
 
 	if (ret) {
 		put_unused_fd(fd);

@@ -37,6 +37,7 @@
 #define KSSL_EMPTY_MAX		32	/* empty records in a row */
 #define KSSL_WARNING_MAX	5	/* warning alerts in a row, CVE-2016-8610 */
 #define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader */
+#define KSSL_LOOKAHEAD_MEM	(4 * KSSL_LOOKAHEAD)	/* memory they may take */
 #define KSSL_HELPER_TIMEOUT	(30 * HZ)
 
 /* Alert descriptions, RFC 8446 6. */
@@ -262,7 +263,7 @@ struct kssl_tx {
 	u8 hold;
 	ktime_t hold_since;
 	int alert;			/* alert to send by tx work, or KSSL_ALERT_NONE */
-	struct work_struct work;
+	struct delayed_work work;
 };
 
 #define KSSL_RX_SEGS	48
@@ -272,6 +273,7 @@ struct kssl_rx {
 	struct kssl_dir dir;
 	struct sk_buff_head queue;	/* opened, for the application */
 	unsigned int queued;		/* bytes in queue */
+	unsigned int queued_mem;	/* memory they take */
 	unsigned int need;		/* bytes until the next record is whole */
 	unsigned int readers;		/* threads inside recvmsg */
 	unsigned int empties;		/* empty records in a row */
@@ -281,12 +283,13 @@ struct kssl_rx {
 	bool held;			/* waits for KSSL_OP_CONTINUE */
 	bool established;		/* application data is legal */
 	bool need_key;			/* unattended: a KeyUpdate waits for its key */
+	bool control_queued;		/* unattended: a control record is not read yet */
 	u8 *part;			/* bytes taken out of TCP before the record was whole */
 	unsigned int part_len;
 	int rcvlowat;			/* SO_RCVLOWAT in plaintext bytes */
 	struct scatterlist src[KSSL_RX_SEGS];
 	struct scatterlist dst[KSSL_RX_SEGS];
-	struct work_struct work;
+	struct delayed_work work;
 };
 
 /**
@@ -307,7 +310,8 @@ struct kssl_sock {
 	bool had_helper;
 	bool closing;			/* no work may be queued any more */
 	bool reported;			/* sk_err was set for our error */
-	bool helper_due;		/* the helper owes an answer */
+	bool helper_due;		/* the helper owes an answer ... */
+	unsigned long helper_deadline;	/* ... by then, in jiffies */
 	u32 handshakes;
 	u32 holds;
 	u64 hold_last_ns;
@@ -371,7 +375,7 @@ struct kssl_sock *kssl_sock_of(const struct sock *sk);
 void kssl_sock_put(struct kssl_sock *ctx);
 void kssl_sock_wake(struct kssl_sock *ctx);
 void kssl_sock_report(struct kssl_sock *ctx);
-void kssl_sock_later(struct kssl_sock *ctx, struct work_struct *work);
+void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
 
 /* sockopt.c */
 int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
@@ -381,7 +385,7 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 
 /* buf.c */
 struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control);
-int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want,
+int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want, bool last,
 		     struct page **page, unsigned int *offset);
 void kssl_buf_trim(struct kssl_buf *buf, unsigned int len);
 int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len);
@@ -399,7 +403,8 @@ void kssl_tx_hold(struct kssl_sock *ctx, u8 why);
 void kssl_tx_release(struct kssl_sock *ctx, u8 why);
 void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 nonce);
 bool kssl_tx_writeable(struct kssl_sock *ctx);
-bool kssl_tx_flush(struct kssl_sock *ctx);
+void kssl_tx_leave(struct kssl_sock *ctx);
+int kssl_tx_flush(struct kssl_sock *ctx);
 void kssl_tx_write_space(struct sock *sk);
 void kssl_tx_work(struct work_struct *work);
 void kssl_tx_free(struct kssl_sock *ctx);
@@ -437,9 +442,9 @@ void kssl_control_clock(struct work_struct *work);
 int kssl_alert_of_errno(int err);
 void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *text);
 void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error);
-void kssl_fail_rx(struct kssl_sock *ctx, int err, u8 who, const char *text);
+void kssl_fail_dir(struct kssl_sock *ctx, struct kssl_dir *dir, int err, u8 who, const char *text);
 int kssl_alert_send(struct kssl_sock *ctx, u8 level, u8 desc);
 void kssl_alert_request(struct kssl_sock *ctx, int desc);
-void kssl_alert_send_requested(struct kssl_sock *ctx);
+int kssl_alert_send_requested(struct kssl_sock *ctx);
 
 #endif /* _KSSL_H */

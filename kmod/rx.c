@@ -44,7 +44,7 @@ static bool can_open(const struct kssl_sock *ctx)
 {
 	const struct kssl_rx *rx = &ctx->rx;
 
-	return !rx->held && !rx->need_key && !rx->dir.err && (rx->dir.epoch || rx->dir.plain);
+	return !rx->held && !rx->need_key && !rx->control_queued && !rx->dir.err && (rx->dir.epoch || rx->dir.plain);
 }
 
 /**
@@ -69,7 +69,7 @@ void kssl_rx_data_ready(struct sock *sk)
 	ctx->saved_data_ready(sk);
 	/* Someone has to find out whether it is the helper's. */
 	if (!ctx->rx.readers && (ctx->attended || ctx->rx.dir.closed))
-		kssl_sock_later(ctx, &ctx->rx.work);
+		kssl_sock_later(ctx, &ctx->rx.work, 0);
 }
 
 /**
@@ -86,7 +86,7 @@ void kssl_rx_state_change(struct sock *sk)
 		return;
 	ctx->rx.events++;
 	ctx->saved_state_change(sk);
-	kssl_sock_later(ctx, &ctx->rx.work);
+	kssl_sock_later(ctx, &ctx->rx.work, 0);
 }
 
 /* ---- open ---- */
@@ -208,6 +208,7 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 	struct kssl_rx *rx = &ctx->rx;
 
 	rx->queued += kssl_rx_cb(skb)->len;
+	rx->queued_mem += skb->truesize;
 	__skb_queue_tail(&rx->queue, skb);
 }
 
@@ -277,6 +278,7 @@ static void deliver_alert(struct kssl_sock *ctx, struct sk_buff *skb)
 	if (!ctx->attended && !ctx->had_helper) {
 		if (alert[1] == KSSL_ALERT_CLOSE_NOTIFY)
 			rx->dir.closed = true;
+		rx->control_queued = true;
 		deliver_to_application(ctx, skb);
 		return;
 	}
@@ -328,6 +330,7 @@ static void deliver_control(struct kssl_sock *ctx, struct sk_buff *skb)
 	skb_copy_bits(skb, 0, &first, 1);
 	rx->need_key = type == KSSL_TYPE_CHANGE_CIPHER_SPEC ||
 		       (inner && first == KSSL_HANDSHAKE_KEY_UPDATE);
+	rx->control_queued = true;
 	deliver_to_application(ctx, skb);
 }
 
@@ -364,6 +367,13 @@ static const char *text_of(int err)
 	}
 }
 
+/* Will TCP bring no more bytes? */
+static bool ends(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_err) || (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	       READ_ONCE(sk->sk_state) == TCP_CLOSE;
+}
+
 /* No whole record: is it because there will be none? */
 static void check_end(struct kssl_sock *ctx)
 {
@@ -372,9 +382,9 @@ static void check_end(struct kssl_sock *ctx)
 	if (sk->sk_err) {
 		kssl_fail(ctx, sk->sk_err, KSSL_WHO_PEER, KSSL_ALERT_NONE,
 			  "the TCP connection was reset or failed");
-	} else if ((sk->sk_shutdown & RCV_SHUTDOWN) || sk->sk_state == TCP_CLOSE) {
+	} else if (ends(sk)) {
 		kssl_control_event(ctx, KSSL_EV_EOF);
-		kssl_fail_rx(ctx, ECONNRESET, KSSL_WHO_PEER,
+		kssl_fail_dir(ctx, &ctx->rx.dir, ECONNRESET, KSSL_WHO_PEER,
 			     "the peer closed the connection without close_notify");
 	}
 }
@@ -395,8 +405,8 @@ static int next_record(struct kssl_sock *ctx)
 		return -rx->dir.err;
 	if (rx->dir.closed) {
 		/* Nothing behind a close_notify counts; do not let it become a reset. */
-		if (tcp_inq(sk))
-			kssl_stream_consume(ctx, tcp_inq(sk));
+		if (kssl_stream_available(ctx))
+			kssl_stream_consume(ctx, kssl_stream_available(ctx));
 		return 0;
 	}
 	if (!can_open(ctx)) {
@@ -410,7 +420,8 @@ static int next_record(struct kssl_sock *ctx)
 	}
 
 	ret = frame(ctx, &h);
-	if (!ret && rx->need > KSSL_HEADER_LEN && tcp_epollin_ready(sk, INT_MAX)) {
+	if (!ret && rx->need > KSSL_HEADER_LEN && tcp_inq(sk) && !ends(sk) &&
+	    tcp_epollin_ready(sk, INT_MAX)) {
 		ret = kssl_stream_take(ctx, rx->need);
 		return ret;
 	}
@@ -438,6 +449,11 @@ static int next_record(struct kssl_sock *ctx)
 	return 1;
 }
 
+static bool may_look_ahead(const struct kssl_rx *rx)
+{
+	return rx->queued < KSSL_LOOKAHEAD && rx->queued_mem < KSSL_LOOKAHEAD_MEM;
+}
+
 /**
  * kssl_rx_pump() - open records until someone has something to do
  * @ctx: connection
@@ -453,9 +469,12 @@ void kssl_rx_pump(struct kssl_sock *ctx)
 	struct kssl_rx *rx = &ctx->rx;
 	bool moved = false;
 
-	while (skb_queue_empty(&rx->queue) ||
-	       (kssl_sock_in_bounce(ctx) && rx->queued < KSSL_LOOKAHEAD)) {
-		if (next_record(ctx) <= 0)
+	while (skb_queue_empty(&rx->queue) || (kssl_sock_in_bounce(ctx) && may_look_ahead(rx))) {
+		int ret = next_record(ctx);
+
+		if (ret == -ENOMEM)
+			kssl_sock_later(ctx, &rx->work, HZ / 10);
+		if (ret <= 0)
 			break;
 		moved = true;
 	}
@@ -473,7 +492,8 @@ void kssl_rx_pump(struct kssl_sock *ctx)
  */
 void kssl_rx_work(struct work_struct *work)
 {
-	struct kssl_sock *ctx = container_of(work, struct kssl_sock, rx.work);
+	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
+					     rx.work);
 	struct sock *sk = ctx->sk;
 
 	lock_sock(sk);
@@ -533,7 +553,7 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
 bool kssl_rx_may_have_record(struct kssl_sock *ctx)
 {
 	return can_open(ctx) && (kssl_stream_available(ctx) >= READ_ONCE(ctx->rx.need) ||
-				 tcp_epollin_ready(ctx->sk, INT_MAX));
+				 tcp_epollin_ready(ctx->sk, INT_MAX) || ends(ctx->sk));
 }
 
 /* ---- the system calls ---- */
@@ -606,11 +626,11 @@ static void reader_leaves(struct kssl_sock *ctx)
 }
 
 /* Tell an unattended reader the content type; -EIO: a control record and no room. */
-static int put_type(struct msghdr *msg, u8 type)
+static int put_type(struct msghdr *msg, u8 type, bool attended)
 {
 	int err = 0;
 
-	if (msg->msg_control)
+	if (msg->msg_control && !attended)
 		err = put_cmsg(msg, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
 	if (type == KSSL_TYPE_APPLICATION_DATA)
 		return 0;
@@ -619,6 +639,9 @@ static int put_type(struct msghdr *msg, u8 type)
 
 static void retire(struct kssl_sock *ctx, struct sk_buff *skb)
 {
+	ctx->rx.queued_mem -= skb->truesize;
+	if (kssl_rx_cb(skb)->type != KSSL_TYPE_APPLICATION_DATA)
+		ctx->rx.control_queued = false;
 	__skb_unlink(skb, &ctx->rx.queue);
 	kfree_skb(skb);
 }
@@ -650,7 +673,7 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct msghdr *msg, size_t l
 		if (*type && *type != cb->type)
 			break;
 		if (!*type) {
-			ret = put_type(msg, cb->type);
+			ret = put_type(msg, cb->type, ctx->had_helper);
 			if (ret)
 				return ret;
 			*type = cb->type;
@@ -717,7 +740,7 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 			if (copied && type != KSSL_TYPE_APPLICATION_DATA)
 				break;
 			/* Peeking never opens more than the look-ahead. */
-			if (peeked && ctx->rx.queued >= KSSL_LOOKAHEAD)
+			if (peeked && !may_look_ahead(&ctx->rx))
 				break;
 			if (peeked) {
 				ret = next_record(ctx);

@@ -53,7 +53,10 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 	if (IS_ERR(e))
 		return PTR_ERR(e);
 
-	mutex_lock(&ctx->tx.lock);
+	if (mutex_lock_interruptible(&ctx->tx.lock)) {
+		kssl_epoch_put(e);
+		return -EINTR;
+	}
 	lock_sock(sk);
 	if (ctx->had_helper)
 		ret = -EBUSY;
@@ -75,7 +78,7 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 	}
 	kssl_sock_wake(ctx);
 	release_sock(sk);
-	mutex_unlock(&ctx->tx.lock);
+	kssl_tx_leave(ctx);
 	return ret;
 }
 

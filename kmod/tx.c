@@ -22,7 +22,7 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 		struct page *page;
 		unsigned int offset;
 		size_t copied;
-		int n = kssl_buf_reserve(buf, 1, want - filled, &page, &offset);
+		int n = kssl_buf_reserve(buf, 1, want - filled, false, &page, &offset);
 
 		if (n < 0)
 			return filled ? filled : n;
@@ -51,14 +51,14 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
  * * %0 - done, @buf->len is set
  * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
  * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
- * * other - the cipher failed; @buf is spoilt
+ * * %-EIO - the cipher failed; @buf is spoilt
  */
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
 {
 	struct kssl_epoch *e = dir->epoch;
 	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
 	struct scatterlist sg[KSSL_BUF_SEGS + 1];
-	unsigned int i, offset, left;
+	unsigned int i, offset, entries = 1;
 	struct page *page;
 	int ret;
 
@@ -66,26 +66,25 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 
-	for (left = e->suffix_len; left; left -= ret) {
-		ret = kssl_buf_reserve(buf, 1, left, &page, &offset);
-		if (ret < 0) {
-			kssl_buf_trim(buf, e->suffix_len - left);
-			return ret;
-		}
-	}
+	ret = kssl_buf_reserve(buf, e->suffix_len, e->suffix_len, true, &page, &offset);
+	if (ret < 0)
+		return ret;
 
-	sg_init_table(sg, buf->segs + 1);
+	sg_init_table(sg, KSSL_BUF_SEGS + 1);
 	for (i = 0; i < buf->segs; i++) {
 		unsigned int skip = i ? 0 : prefix_len;
 
-		sg_set_page(&sg[i + 1], buf->seg[i].bv_page, buf->seg[i].bv_len - skip,
-			    buf->seg[i].bv_offset + skip);
+		/* The header may be alone in its page, and ciphers trip over empty entries. */
+		if (buf->seg[i].bv_len > skip)
+			sg_set_page(&sg[entries++], buf->seg[i].bv_page,
+				    buf->seg[i].bv_len - skip, buf->seg[i].bv_offset + skip);
 	}
+	sg_mark_end(&sg[entries - 1]);
 	ret = e->suite->cipher->fmt->seal(e, dir->seq, dir->nonce, type,
 					  page_address(buf->seg[0].bv_page) +
 					  buf->seg[0].bv_offset, sg, buf->payload_len);
 	if (ret)
-		return ret;
+		return -EIO;	/* not -ENOMEM: the buffer may be half encrypted */
 
 	buf->len = prefix_len + buf->payload_len + e->suffix_len;
 	dir->seq++;
@@ -188,6 +187,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 		goto out;
 	if (tcp_sk(sk)->write_seq != tx->write_seq) {
 		kssl_buf_free_list(&tx->queue);
+		tx->control_bytes = 0;
 		kssl_fail(ctx, EIO, KSSL_WHO_KERNEL, KSSL_ALERT_NONE,
 			  "bytes entered the stream behind the record layer");
 		return -EIO;
@@ -202,13 +202,17 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			tx->control_bytes -= buf->sent - before;
 		if (ret == -EAGAIN || ret == -ENOMEM) {
 			ret = -EAGAIN;
+			/* No acknowledgement will bring write_space: out of memory. */
+			if (!tcp_sk(sk)->packets_out)
+				kssl_sock_later(ctx, &tx->work, HZ / 10);
 			break;
 		}
 		if (ret) {
+			/* What the peer sent before it reset the connection stays readable. */
 			kssl_buf_free_list(&tx->queue);
 			tx->control_bytes = 0;
-			kssl_fail(ctx, sk->sk_err ? sk->sk_err : -ret, KSSL_WHO_KERNEL,
-				  KSSL_ALERT_NONE, "TCP refused to send");
+			kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
+				      KSSL_WHO_PEER, "TCP refused to send");
 			break;
 		}
 		list_del(&buf->list);
@@ -279,15 +283,20 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 
 /* ---- the system call ---- */
 
-/*
- * Give up tx.lock.  The work does not wait for it, lest a writer stopped at a
- * page of its own stop everybody's work; what the work left is ours to restart.
+/**
+ * kssl_tx_leave() - give up tx.lock
+ * @ctx: connection
+ *
+ * The work does not wait for tx.lock, lest a writer stopped at a page of its own
+ * stop everybody's work; what the work left is ours to restart.
+ *
+ * Context: Process context. The caller keeps the socket from being closed.
  */
-static void tx_leave(struct kssl_sock *ctx)
+void kssl_tx_leave(struct kssl_sock *ctx)
 {
 	mutex_unlock(&ctx->tx.lock);
 	if (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE)
-		kssl_sock_later(ctx, &ctx->tx.work);
+		kssl_sock_later(ctx, &ctx->tx.work, 0);
 }
 
 static int tx_error(struct kssl_sock *ctx)
@@ -336,7 +345,7 @@ static int tx_enter(struct kssl_sock *ctx, long *timeo)
 			if (err == -EAGAIN)
 				err = 0;
 		}
-		tx_leave(ctx);
+		kssl_tx_leave(ctx);
 		if (!err && !*timeo) {
 			set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
 			err = -EAGAIN;
@@ -363,7 +372,7 @@ static int tx_next_record(struct kssl_sock *ctx, long *timeo)
 	if (!atomic_read(&ctx->tx.control_waiting) && tx_open(ctx) &&
 	    !READ_ONCE(ctx->tx.dir.err) && !signal_pending(current))
 		return 0;
-	tx_leave(ctx);
+	kssl_tx_leave(ctx);
 	return tx_enter(ctx, timeo);
 }
 
@@ -503,7 +512,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	int ret;
 
 	if (msg->msg_flags & ~(MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR |
-			       MSG_CMSG_COMPAT | KSSL_COMPAT_SEND_FLAGS))
+			       MSG_BATCH | MSG_CMSG_COMPAT | KSSL_COMPAT_SEND_FLAGS))
 		return -EOPNOTSUPP;
 	if (more && (msg->msg_flags & MSG_EOR))
 		return -EINVAL;
@@ -520,6 +529,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
 		lock_sock(sk);
 		ret = kssl_tx_seal_open(ctx);
+		kssl_tx_push(ctx, 0);
 		release_sock(sk);
 	}
 	while (!ret && msg_data_left(msg)) {
@@ -536,7 +546,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	}
 	if (!ret && closes)
 		ctx->tx.dir.closed = true;
-	tx_leave(ctx);
+	kssl_tx_leave(ctx);
 out:
 	if (copied)
 		return copied;
@@ -558,7 +568,7 @@ void kssl_tx_splice_eof(struct socket *sock)
 	if (!ctx->tx.dir.err && !ctx->tx.hold && !kssl_tx_seal_open(ctx))
 		kssl_tx_push(ctx, 0);
 	release_sock(sock->sk);
-	tx_leave(ctx);
+	kssl_tx_leave(ctx);
 }
 
 /**
@@ -585,27 +595,29 @@ bool kssl_tx_writeable(struct kssl_sock *ctx)
  * The send buffer is widened for this bounded tail, so that it does not wait.
  *
  * Context: Process context. Caller holds tx.lock and the socket lock.
- * Return: true if TCP has taken everything.
+ * Return: 0 if TCP has taken everything, %-EAGAIN or %-ENOMEM if it could not for
+ * now, or the error of TCP.
  */
-bool kssl_tx_flush(struct kssl_sock *ctx)
+int kssl_tx_flush(struct kssl_sock *ctx)
 {
 	struct sock *sk = ctx->sk;
 	struct tcp_sock *tp = tcp_sk(sk);
 	int sndbuf = sk->sk_sndbuf;
 	u32 lowat = tp->notsent_lowat;
-	int ret;
+	int sent, ret;
 
 	if (ctx->tx.alert == KSSL_ALERT_NONE)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
-	kssl_alert_send_requested(ctx);
+	sent = kssl_alert_send_requested(ctx);
 
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
 	WRITE_ONCE(tp->notsent_lowat, UINT_MAX);
 	ret = kssl_tx_push(ctx, 0);
-	ctx->tx.dir.closed = true;
 	WRITE_ONCE(tp->notsent_lowat, lowat);
 	WRITE_ONCE(sk->sk_sndbuf, sndbuf);
-	return !ret;
+	if (!ret && !sent)
+		ctx->tx.dir.closed = true;
+	return ret ? ret : sent;
 }
 
 /**
@@ -619,7 +631,7 @@ void kssl_tx_write_space(struct sock *sk)
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 
 	if (ctx && !list_empty(&ctx->tx.queue))
-		kssl_sock_later(ctx, &ctx->tx.work);
+		kssl_sock_later(ctx, &ctx->tx.work, 0);
 	else if (ctx)
 		ctx->saved_write_space(sk);
 }
@@ -632,11 +644,12 @@ void kssl_tx_write_space(struct sock *sk)
  */
 void kssl_tx_work(struct work_struct *work)
 {
-	struct kssl_sock *ctx = container_of(work, struct kssl_sock, tx.work);
+	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
+					     tx.work);
 	struct sock *sk = ctx->sk;
 	bool alert = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE;
 
-	/* Whoever holds it starts us again, see tx_leave(). */
+	/* Whoever holds it starts us again, see kssl_tx_leave(). */
 	if (alert && !mutex_trylock(&ctx->tx.lock))
 		alert = false;
 	lock_sock(sk);

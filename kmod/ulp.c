@@ -13,6 +13,7 @@
 #include <linux/poll.h>
 #include <linux/skmsg.h>
 #include <linux/slab.h>
+#include <net/inet_common.h>
 #include <net/transp_v6.h>
 #include <asm/ioctls.h>
 #include "kssl.h"
@@ -66,6 +67,8 @@ void kssl_sock_wake(struct kssl_sock *ctx)
 		wake_up_interruptible_poll(&wq->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT |
 					   EPOLLWRNORM | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
 	rcu_read_unlock();
+	sk_wake_async(ctx->sk, SOCK_WAKE_WAITD, POLL_IN);
+	sk_wake_async(ctx->sk, SOCK_WAKE_SPACE, POLL_OUT);
 }
 
 /**
@@ -93,14 +96,15 @@ void kssl_sock_report(struct kssl_sock *ctx)
 /**
  * kssl_sock_later() - run one of the connection's works, unless it is closing
  * @ctx: connection
- * @work: its tx.work or rx.work
+ * @work: its tx.work, rx.work or helper_clock
+ * @delay: jiffies; replaces a delay that is running
  *
  * Context: Caller holds the socket lock, or the socket's spinlock.
  */
-void kssl_sock_later(struct kssl_sock *ctx, struct work_struct *work)
+void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay)
 {
 	if (!ctx->closing)
-		queue_work(workqueue, work);
+		mod_delayed_work(workqueue, work, delay);
 }
 
 /* ---- struct proto ---- */
@@ -140,8 +144,8 @@ static void ulp_close(struct sock *sk, long timeout)
 	lock_sock(sk);
 	ctx->closing = true;
 	release_sock(sk);
-	cancel_work_sync(&ctx->tx.work);
-	cancel_work_sync(&ctx->rx.work);
+	cancel_delayed_work_sync(&ctx->tx.work);
+	cancel_delayed_work_sync(&ctx->rx.work);
 	cancel_delayed_work_sync(&ctx->helper_clock);
 
 	mutex_lock(&ctx->tx.lock);
@@ -149,7 +153,7 @@ static void ulp_close(struct sock *sk, long timeout)
 	if (!sock_flag(sk, SOCK_LINGER) || sk->sk_lingertime) {
 		bool drained = kssl_rx_drain(ctx);
 
-		if (!kssl_tx_flush(ctx) || !drained)
+		if (kssl_tx_flush(ctx) || !drained)
 			make_reset(sk);
 	}
 	detach(sk, ctx);
@@ -241,11 +245,12 @@ static int ulp_shutdown(struct socket *sock, int how)
 {
 	struct sock *sk = sock->sk;
 	struct kssl_sock *ctx = kssl_sock_of(sk);
-	bool flushed = true;
+	int flushed = 0;
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
-	mutex_lock(&ctx->tx.lock);
+	if (mutex_lock_interruptible(&ctx->tx.lock))
+		return -EINTR;
 	lock_sock(sk);
 	if (how != SHUT_RD)
 		flushed = kssl_tx_flush(ctx);
@@ -253,8 +258,9 @@ static int ulp_shutdown(struct socket *sock, int how)
 		ctx->rx.dir.closed = true;
 	kssl_sock_wake(ctx);
 	release_sock(sk);
-	mutex_unlock(&ctx->tx.lock);
-	if (!flushed)
+	kssl_tx_leave(ctx);
+	/* Of a connection that is dead there is nothing to lose. */
+	if (flushed == -EAGAIN || flushed == -ENOMEM)
 		return -ENOBUFS;
 	return ctx->base->ops->shutdown(sock, how);
 }
@@ -344,7 +350,7 @@ static int find_family(struct sock *sk)
 {
 	unsigned int family;
 
-	if (sk->sk_prot == &tcp_prot)
+	if (sk->sk_prot == &tcp_prot && sk->sk_socket->ops == &inet_stream_ops)
 		family = FAMILY_V4;
 #if IS_ENABLED(CONFIG_IPV6)
 	else if (sk->sk_prot == &tcpv6_prot)
@@ -377,11 +383,11 @@ static struct kssl_sock *new_sock(struct sock *sk)
 
 	mutex_init(&ctx->tx.lock);
 	INIT_LIST_HEAD(&ctx->tx.queue);
-	INIT_WORK(&ctx->tx.work, kssl_tx_work);
+	INIT_DELAYED_WORK(&ctx->tx.work, kssl_tx_work);
 	ctx->tx.alert = KSSL_ALERT_NONE;
 
 	__skb_queue_head_init(&ctx->rx.queue);
-	INIT_WORK(&ctx->rx.work, kssl_rx_work);
+	INIT_DELAYED_WORK(&ctx->rx.work, kssl_rx_work);
 	ctx->rx.need = KSSL_HEADER_LEN;
 	sg_init_table(ctx->rx.src, KSSL_RX_SEGS);
 	sg_init_table(ctx->rx.dst, KSSL_RX_SEGS);
@@ -410,7 +416,7 @@ static void publish(struct kssl_sock *ctx, int family)
 	WRITE_ONCE(sk->sk_prot, &prots[family]);
 	/* The release of the socket drops the owner of its ops. */
 	__module_get(THIS_MODULE);
-	sk->sk_socket->ops = &ops[family];
+	WRITE_ONCE(sk->sk_socket->ops, &ops[family]);
 	write_unlock_bh(&sk->sk_callback_lock);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	/* An urgent byte left out would stop the stream for ever. */

@@ -247,16 +247,17 @@ struct kssl_suite_info {
  * no padding, at most KSSL_BATCH_MAX in all.  A batch is one transaction under
  * the socket lock: all of it happens in order, or none of it and the errno says
  * why; it returns the length of the whole batch.
- *   EINVAL	malformed, or an op that is not legal in this state
+ *   EINVAL	malformed, an op that is not legal in this state, or records of
+ *		more than KSSL_CONTROL_BUDGET bytes once sealed
  *   EAGAIN	more than KSSL_CONTROL_BUDGET would wait for the send buffer;
- *		poll for EPOLLOUT
+ *		poll for EPOLLOUT, which tells that nothing waits any more
  *   ENOPKG	this kernel lacks the suite's algorithm
  *   EOPNOTSUPP	the suite or version is not known
  *   EPIPE	the socket is closed or its sending failed
  *   ENOMEM, EFAULT
  */
 #define KSSL_BATCH_MAX		(512 * 1024)
-#define KSSL_CONTROL_BUDGET	(512 * 1024)
+#define KSSL_CONTROL_BUDGET	(576 * 1024)
 
 /**
  * struct kssl_msg - header of a message read from the control file
