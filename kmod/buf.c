@@ -84,7 +84,8 @@ struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control)
 	if (!buf)
 		return NULL;
 	buf->control = control;
-	if (prefix_len && kssl_buf_reserve(buf, prefix_len, prefix_len, false, &page, &offset) < 0) {
+	if (prefix_len &&
+	    kssl_buf_reserve(buf, prefix_len, prefix_len, false, &page, &offset) < 0) {
 		kfree(buf);
 		return NULL;
 	}

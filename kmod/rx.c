@@ -44,7 +44,9 @@ static bool can_open(const struct kssl_sock *ctx)
 {
 	const struct kssl_rx *rx = &ctx->rx;
 
-	return !rx->held && !rx->need_key && !rx->control_queued && !rx->dir.err && (rx->dir.epoch || rx->dir.plain);
+	if (rx->held || rx->need_key || rx->control_queued || rx->dir.err)
+		return false;
+	return rx->dir.epoch || rx->dir.plain;
 }
 
 /**
@@ -385,7 +387,7 @@ static void check_end(struct kssl_sock *ctx)
 	} else if (ends(sk)) {
 		kssl_control_event(ctx, KSSL_EV_EOF);
 		kssl_fail_dir(ctx, &ctx->rx.dir, ECONNRESET, KSSL_WHO_PEER,
-			     "the peer closed the connection without close_notify");
+			      "the peer closed the connection without close_notify");
 	}
 }
 
@@ -625,6 +627,13 @@ static void reader_leaves(struct kssl_sock *ctx)
 		kssl_rx_pump(ctx);
 }
 
+/* A reader that is told of a fatal error finds it in SO_ERROR, and the alert sent. */
+static void let_alert_out(struct kssl_sock *ctx)
+{
+	if (READ_ONCE(ctx->rx.dir.err) && !READ_ONCE(ctx->reported))
+		flush_delayed_work(&ctx->tx.work);
+}
+
 /* Tell an unattended reader the content type; -EIO: a control record and no room. */
 static int put_type(struct msghdr *msg, u8 type, bool attended)
 {
@@ -766,6 +775,8 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	}
 	reader_leaves(ctx);
 	release_sock(sk);
+	if (!copied && ret < 0)
+		let_alert_out(ctx);
 	return copied ? copied : ret;
 }
 
@@ -811,6 +822,8 @@ ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode
 	}
 	reader_leaves(ctx);
 	release_sock(sk);
+	if (ret < 0)
+		let_alert_out(ctx);
 	return ret;
 }
 

@@ -202,7 +202,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			tx->control_bytes -= buf->sent - before;
 		if (ret == -EAGAIN || ret == -ENOMEM) {
 			ret = -EAGAIN;
-			/* No acknowledgement will bring write_space: out of memory. */
+			/* No ACK will bring write_space: out of memory. */
 			if (!tcp_sk(sk)->packets_out)
 				kssl_sock_later(ctx, &tx->work, HZ / 10);
 			break;

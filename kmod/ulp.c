@@ -222,7 +222,8 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 		mask |= EPOLLRDHUP;
 	if (shut == SHUTDOWN_MASK || sk->sk_state == TCP_CLOSE)
 		mask |= EPOLLHUP;
-	if (READ_ONCE(ctx->tx.dir.err) || sk->sk_err)
+	/* Once SO_ERROR has it; before, reads and writes have. */
+	if (READ_ONCE(ctx->reported) || sk->sk_err)
 		mask |= EPOLLERR;
 
 	if (kssl_tx_writeable(ctx) && sk_stream_is_writeable(sk)) {
