@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+# Sourced by the scripts beside it: the cache, and how something gets into it once and whole.
+
+PATH=$PATH:/usr/sbin:/sbin
+VM=$(cd "$(dirname "$0")" && pwd)
+CACHE=${KSSL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kssl}
+mkdir -p "$CACHE"
+
+say() {
+	echo "${0##*/}: $*" >&2
+}
+
+die() {
+	say "$@"
+	exit 1
+}
+
+# hash: the short key of what is on standard input.
+hash() {
+	sha256sum | cut -c1-12
+}
+
+# lock NAME: one process at a time from here until it ends; those that wait find the work done.
+lock() {
+	exec 9>"$CACHE/lock-$1"
+	flock 9
+}
+
+# begin NAME KEY: sets $dir, the final place, and returns 1 if it is there already; else sets $tmp to build in.
+# Nothing incomplete is ever seen under the final name, and the same path is good for ever.
+begin() {
+	dir=$CACHE/$1-$2
+	[ -d "$dir" ] && return 1
+	tmp=$CACHE/tmp-$1
+	rm -rf "$tmp"
+	mkdir -p "$tmp"
+}
+
+# finish NAME: moves the result into place and drops what older keys left.
+finish() {
+	mv "$tmp" "$dir"
+	for old in "$CACHE/$1"-????????????; do
+		[ "$old" = "$dir" ] || rm -rf "$old"
+	done
+}
+
+# apt FILE.. as the machine's own sources have it, but no sandbox user: it cannot write to a private cache.
+apt_get() {
+	apt-get -q -o APT::Sandbox::User=root "$@"
+}
+
+# packages NAME..: one line "file checksum" for each, which names exactly what would be downloaded.
+packages() {
+	apt_get -qq --print-uris download "$@" | awk '{ print $2, $4 }'
+}
+
+# unpack ROOT NAME..: downloads Debian packages and unpacks them there; installs nothing.
+unpack() {
+	root=$1
+	shift
+	mkdir -p "$root/.deb"
+	(cd "$root/.deb" && apt_get download "$@") >&2
+	for deb in "$root"/.deb/*.deb; do
+		dpkg-deb -x "$deb" "$root"
+	done
+	rm -rf "$root/.deb"
+}
