@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A small harness: each test runs in a process of its own, over the variants it
+ * asks for, and reports in TAP.  The first check that does not hold ends a test.
+ */
+#ifndef TAP_H
+#define TAP_H
+
+#include <errno.h>
+#include <stddef.h>
+#include <linux/kssl.h>
+
+/**
+ * struct variant - what one run of a test runs with
+ * @suite: row of KSSL_SUITES
+ * @family: AF_INET or AF_INET6
+ * @server: kssl is on the accepted socket, else on the connecting one
+ */
+struct variant {
+	struct kssl_suite_info suite;
+	int family;
+	int server;
+};
+
+/* Which variants a test runs over. */
+enum over {
+	ONCE,		/* one */
+	VERSIONS,	/* one suite of each version, IPv4 as client and IPv6 as server */
+	ONLY_12,	/* likewise, of TLS 1.2 only */
+	ONLY_13,	/* likewise, of TLS 1.3 only */
+	SUITES,		/* every suite, as client and as server */
+};
+
+struct test {
+	const char *name;
+	enum over over;
+	void (*run)(void);
+};
+
+/* The variant of this run. */
+extern const struct variant *v;
+
+#define is_13()	(v->suite.version == 0x0304)
+
+/**
+ * tap_main() - run tests
+ * @argc: of main()
+ * @argv: of main(): -l lists the tests, anything else is part of the names to run
+ * @tests: ended by one without a name
+ *
+ * Return: exit status of the program.
+ */
+int tap_main(int argc, char **argv, const struct test *tests);
+
+/* A line of diagnosis. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void check_failed(const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4), noreturn));
+
+/* End the test as skipped. */
+void skip(const char *why) __attribute__((noreturn));
+
+#define CHECK(cond)							\
+	do {								\
+		if (!(cond))						\
+			check_failed(__FILE__, __LINE__, "%s", #cond);	\
+	} while (0)
+
+/* @got and @want are equal numbers. */
+#define EQ(got, want)							\
+	do {								\
+		long long got_ = (got), want_ = (want);			\
+									\
+		if (got_ != want_)					\
+			check_failed(__FILE__, __LINE__,		\
+				     "%s is %lld (%#llx), not %lld (%s)", #got, \
+				     got_, got_, want_, #want);		\
+	} while (0)
+
+/* A system call that must not fail; its result. */
+#define SYS(call)							\
+	({								\
+		long ret_ = (call);					\
+									\
+		if (ret_ < 0)						\
+			check_failed(__FILE__, __LINE__, "%s: %s", #call, \
+				     error_name(errno));		\
+		ret_;							\
+	})
+
+/* A system call that must fail with @error. */
+#define FAILS(call, error)						\
+	do {								\
+		long ret_ = (call);					\
+									\
+		if (ret_ >= 0)						\
+			check_failed(__FILE__, __LINE__,		\
+				     "%s gives %ld, not %s", #call, ret_, #error); \
+		if (errno != (error))					\
+			check_failed(__FILE__, __LINE__, "%s: %s, not %s", #call, \
+				     error_name(errno), #error);	\
+	} while (0)
+
+const char *error_name(int error);
+
+#endif
