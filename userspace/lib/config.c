@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+/*
+ * struct kssl_config: an SSL_CTX with safe defaults, or the caller's own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include "internal.h"
+#include "keys.h"
+
+#define TIMEOUT_MS	30000
+
+/* 0, or -EINVAL; the error queue of OpenSSL is not for our caller. */
+static int done(int ok)
+{
+	ERR_clear_error();
+	return ok ? 0 : -EINVAL;
+}
+
+/* Sessions may be resumed only under the same policy for client certificates. */
+static int set_session_context(struct kssl_config *config)
+{
+	const uint8_t context[] = { 'k', 's', 's', 'l', config->client_cert };
+
+	return SSL_CTX_set_session_id_context(config->ctx, context, sizeof(context));
+}
+
+struct kssl_config *kssl_config_new(void)
+{
+	struct kssl_config *config = calloc(1, sizeof(*config));
+
+	if (!config)
+		return NULL;
+	config->own = true;
+	config->client_renegotiation = 1;
+	config->timeout_ms = TIMEOUT_MS;
+	config->ctx = SSL_CTX_new(TLS_method());
+	if (!config->ctx || !SSL_CTX_set_min_proto_version(config->ctx, KSSL_TLS12) ||
+	    !SSL_CTX_set_default_verify_paths(config->ctx) || !set_session_context(config)) {
+		kssl_config_free(config);
+		ERR_clear_error();
+		errno = ENOMEM;
+		return NULL;
+	}
+	return config;
+}
+
+void kssl_config_free(struct kssl_config *config)
+{
+	if (!config)
+		return;
+	SSL_CTX_free(config->ctx);
+	free(config);
+}
+
+int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain, const char *key)
+{
+	if (!cert_chain || !key)
+		return -EINVAL;
+	if (access(cert_chain, R_OK) || access(key, R_OK))
+		return -errno;
+	return done(SSL_CTX_use_certificate_chain_file(config->ctx, cert_chain) == 1 &&
+		    SSL_CTX_use_PrivateKey_file(config->ctx, key, SSL_FILETYPE_PEM) == 1 &&
+		    SSL_CTX_check_private_key(config->ctx) == 1);
+}
+
+int kssl_config_set_ca_file(struct kssl_config *config, const char *path)
+{
+	STACK_OF(X509_NAME) *names;
+	X509_STORE *store;
+
+	if (!path)
+		return -EINVAL;
+	if (access(path, R_OK))
+		return -errno;
+	store = X509_STORE_new();
+	names = SSL_load_client_CA_file(path);
+	if (!store || !names || X509_STORE_load_file(store, path) != 1) {
+		X509_STORE_free(store);
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return done(0);
+	}
+	/* Instead of the system's trust, not beside it. */
+	SSL_CTX_set_cert_store(config->ctx, store);
+	SSL_CTX_set_client_CA_list(config->ctx, names);
+	return done(1);
+}
+
+static int is_version(int version)
+{
+	return !version || version == KSSL_TLS12 || version == KSSL_TLS13;
+}
+
+int kssl_config_set_versions(struct kssl_config *config, int min, int max)
+{
+	if (!is_version(min) || !is_version(max) || (max && min > max))
+		return -EINVAL;
+	return done(SSL_CTX_set_min_proto_version(config->ctx, min ? min : KSSL_TLS12) &&
+		    SSL_CTX_set_max_proto_version(config->ctx, max));
+}
+
+int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13)
+{
+	return done(SSL_CTX_set_cipher_list(config->ctx, tls12 ? tls12 : OSSL_default_cipher_list()) &&
+		    SSL_CTX_set_ciphersuites(config->ctx, tls13 ? tls13 : OSSL_default_ciphersuites()));
+}
+
+int kssl_config_set_client_cert(struct kssl_config *config, int mode)
+{
+	if (mode < 0 || mode > 2)
+		return -EINVAL;
+	config->client_cert = mode;
+	return config->own ? done(set_session_context(config)) : 0;
+}
+
+int kssl_config_set_client_renegotiation(struct kssl_config *config, int allow)
+{
+	config->client_renegotiation = !!allow;
+	return 0;
+}
+
+void kssl_config_insecure_noverify(struct kssl_config *config)
+{
+	config->noverify = true;
+}
+
+int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx)
+{
+	if (!ctx)
+		return -EINVAL;
+	if (!SSL_CTX_up_ref(ctx))
+		return -ENOMEM;
+	SSL_CTX_free(config->ctx);
+	config->ctx = ctx;
+	if (config->own) {
+		/* From now on our defaults do not count, only what is set on purpose. */
+		config->client_cert = -1;
+		config->client_renegotiation = -1;
+	}
+	config->own = false;
+	return 0;
+}
+
+void kssl_config_set_event_loop(struct kssl_config *config)
+{
+	config->event_loop = true;
+}
+
+void kssl_config_set_timeout(struct kssl_config *config, int ms)
+{
+	config->timeout_ms = ms > 0 ? ms : TIMEOUT_MS;
+}
+
+void kssl_config_set_event_callback(struct kssl_config *config, kssl_event_cb cb, void *arg)
+{
+	config->cb = cb;
+	config->cb_arg = arg;
+}

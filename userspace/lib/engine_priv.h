@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the engine share: engine.c (SSL object, plain phase),
+ * handover.c (first keys), bounce.c (everything after), policy.c (what may not
+ * change), keylog.c (secrets of TLS 1.3).
+ */
+#ifndef KSSL_ENGINE_PRIV_H
+#define KSSL_ENGINE_PRIV_H
+
+#include <stdbool.h>
+#include "engine.h"
+#include "libkssl.h"
+#include "shim.h"
+
+#define KSSL_NO_ALERT	-1
+#define KSSL_DIGEST_LEN	32
+
+/* One bit per handshake message type (RFC 8446 4, RFC 5246 7.4). */
+#define KSSL_SEEN(type)	(1u << (type))
+
+enum kssl_phase {
+	KSSL_PHASE_PLAIN,
+	KSSL_PHASE_OPEN,
+	KSSL_PHASE_FAILED,
+};
+
+/**
+ * struct kssl_kept - records of one direction of the plain phase that are encrypted
+ * @buf: whole records, one after the other
+ * @len: bytes used
+ * @size: bytes allocated
+ * @ccs: a ChangeCipherSpec went by
+ * @opaque: records of TLS 1.3 are among them
+ */
+struct kssl_kept {
+	uint8_t *buf;
+	size_t len;
+	size_t size;
+	bool ccs;
+	bool opaque;
+};
+
+/**
+ * struct kssl_hello - what the hellos of the running handshake say
+ * @name: digest of the server name a client asks for, zero if none
+ * @ems: extended master secret agreed (RFC 7627)
+ * @etm: encrypt-then-MAC agreed (RFC 7366); means something for CBC suites only
+ */
+struct kssl_hello {
+	uint8_t name[KSSL_DIGEST_LEN];
+	bool ems;
+	bool etm;
+};
+
+/**
+ * struct kssl_identity - what a renegotiation must leave as it is
+ * @has_cert: the peer has shown a certificate
+ * @cert: its digest
+ * @name: as in struct kssl_hello
+ * @alpn: digest of the ALPN protocol, zero if none
+ * @ems: as in struct kssl_hello
+ * @etm_ever: encrypt-then-MAC was agreed once (RFC 7366 3.1)
+ * @http2: the protocol is h2
+ */
+struct kssl_identity {
+	bool has_cert;
+	uint8_t cert[KSSL_DIGEST_LEN];
+	uint8_t name[KSSL_DIGEST_LEN];
+	uint8_t alpn[KSSL_DIGEST_LEN];
+	bool ems;
+	bool etm_ever;
+	bool http2;
+};
+
+/**
+ * struct kssl_engine - one connection
+ * @ssl: OpenSSL's side of it
+ * @rbio: what OpenSSL reads; owned by @ssl
+ * @wbio: what OpenSSL wrote; owned by @ssl
+ * @server: role
+ * @phase: enum kssl_phase
+ * @handshaking: a renegotiation runs, from ClientHello on
+ * @asked: server: our HelloRequest has no answer yet
+ * @local: we started what runs
+ * @held: application sending is held on our word
+ * @stuck: client: the peer refused, OpenSSL waits for a ServerHello for ever
+ * @seen: messages of this handshake, [0] received, [1] sent
+ * @fresh: messages of this step, likewise
+ * @alert: fatal alert OpenSSL wanted sent in this step, or KSSL_NO_ALERT
+ * @updates_asked: KeyUpdates requested from the peer and not yet come
+ * @read: seals what OpenSSL reads
+ * @write: opens what OpenSSL wrote
+ * @handshake_secret: TLS 1.3, [0] client, [1] server; until the hand-over
+ * @secret: TLS 1.3, current traffic secrets, likewise
+ * @kept: plain phase, [0] received, [1] sent
+ * @hello: of the running handshake
+ * @identity: of the last finished one
+ * @error: why it failed
+ * @events: not yet taken
+ * @events_count: how many
+ */
+struct kssl_engine {
+	SSL *ssl;
+	BIO *rbio;
+	BIO *wbio;
+	bool server;
+	enum kssl_phase phase;
+	bool handshaking;
+	bool asked;
+	bool local;
+	bool held;
+	bool stuck;
+	uint32_t seen[2];
+	uint32_t fresh[2];
+	int alert;
+	unsigned int updates_asked;
+	struct kssl_shim read;
+	struct kssl_shim write;
+	struct kssl_secret handshake_secret[2];
+	struct kssl_secret secret[2];
+	struct kssl_kept kept[2];
+	struct kssl_hello hello;
+	struct kssl_identity identity;
+	struct kssl_error error;
+	struct kssl_engine_event events[KSSL_ENGINE_EVENTS_MAX];
+	unsigned int events_count;
+};
+
+static inline bool kssl_engine_is_tls13(const struct kssl_engine *e)
+{
+	return SSL_version(e->ssl) >= KSSL_TLS13;
+}
+
+/* engine.c */
+void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, int alert,
+		      const char *text);
+void kssl_engine_fail_openssl(struct kssl_engine *e, struct kssl_batch *batch, int alert);
+void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer, bool sending);
+int kssl_engine_renew_bios(struct kssl_engine *e);
+size_t kssl_record_len(const uint8_t *data, size_t len);
+
+/* handover.c */
+int kssl_keep(struct kssl_kept *kept, const uint8_t *record, size_t len);
+void kssl_kept_clear(struct kssl_kept *kept);
+const char *kssl_handover(struct kssl_engine *e, struct kssl_batch *batch);
+int kssl_keys_pending(struct kssl_engine *e, struct kssl_key *rx, struct kssl_key *tx);
+const EVP_MD *kssl_keys_digest(const struct kssl_engine *e);
+
+/* keylog.c */
+struct kssl_engine *kssl_engine_of(const SSL *ssl);
+int kssl_engine_attach(struct kssl_engine *e, SSL *ssl);
+
+/* policy.c */
+void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len);
+void kssl_policy_remember(struct kssl_engine *e);
+const char *kssl_policy_check(const struct kssl_engine *e, bool finished);
+
+#endif

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Key schedules: the key block of TLS 1.2 and traffic secrets of TLS 1.3 become
+ * struct kssl_key.  Every intermediate copy is cleansed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+
+#include "keys.h"
+
+static int run_kdf(const char *name, const OSSL_PARAM *params, uint8_t *out, size_t len)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, name, NULL);
+	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+	int ok = ctx && EVP_KDF_derive(ctx, out, len, params) > 0;
+
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	return ok ? 0 : -EIO;
+}
+
+static OSSL_PARAM digest_param(const EVP_MD *md)
+{
+	return OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)EVP_MD_get0_name(md), 0);
+}
+
+static void set_header(struct kssl_key *key, const struct kssl_suite *suite)
+{
+	memset(key, 0, sizeof(*key));
+	key->size = sizeof(*key);
+	key->version = suite->version;
+	key->suite = suite->id;
+	key->key_len = suite->protection->key_len;
+	key->iv_len = kssl_suite_iv_len(suite);
+}
+
+/* PRF(master, "key expansion", server random + client random), RFC 5246 6.3. */
+static int expand_master(SSL *ssl, const EVP_MD *md, uint8_t *block, size_t len)
+{
+	static const char label[] = "key expansion";
+	uint8_t master[KSSL_MASTER_LEN], server[KSSL_RANDOM_LEN], client[KSSL_RANDOM_LEN];
+	SSL_SESSION *session = SSL_get_session(ssl);
+	size_t master_len = session ? SSL_SESSION_get_master_key(session, master, sizeof(master)) : 0;
+	OSSL_PARAM params[6];
+	int ret = -EIO;
+
+	if (master_len && SSL_get_server_random(ssl, server, sizeof(server)) == sizeof(server) &&
+	    SSL_get_client_random(ssl, client, sizeof(client)) == sizeof(client)) {
+		params[0] = digest_param(md);
+		params[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master, master_len);
+		params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (char *)label,
+							      sizeof(label) - 1);
+		params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, server, sizeof(server));
+		params[4] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, client, sizeof(client));
+		params[5] = OSSL_PARAM_construct_end();
+		ret = run_kdf("TLS1-PRF", params, block, len);
+	}
+	OPENSSL_cleanse(master, sizeof(master));
+	return ret;
+}
+
+/**
+ * kssl_keys_of_session() - keys of both directions from the master secret
+ * @ssl: TLS <= 1.2, at or after the first ChangeCipherSpec of the handshake
+ * @suite: row of @cipher
+ * @cipher: the suite being taken into use (SSL_get_pending_cipher(), because a
+ *	server has no current one between ServerHello and the client's CCS)
+ * @client: (out) what the client sends under, sequence number 0
+ * @server: (out) what the server sends under
+ *
+ * Return: 0 or -EIO.
+ */
+int kssl_keys_of_session(SSL *ssl, const struct kssl_suite *suite, const SSL_CIPHER *cipher,
+			 struct kssl_key *client, struct kssl_key *server)
+{
+	const EVP_MD *md = SSL_CIPHER_get_handshake_digest(cipher);
+	uint8_t block[2 * (KSSL_KEY_MAX + KSSL_IV_MAX + KSSL_MAC_KEY_MAX)];
+	uint8_t *p = block;
+	int ret;
+
+	set_header(client, suite);
+	set_header(server, suite);
+	/* OpenSSL's default handshake digest stands for SHA-256 in TLS 1.2. */
+	if (!md || EVP_MD_get_type(md) == NID_md5_sha1)
+		md = EVP_sha256();
+	ret = expand_master(ssl, md, block, 2 * (client->mac_key_len + client->key_len + client->iv_len));
+	if (!ret) {
+		memcpy(client->mac_key, p, client->mac_key_len);
+		p += client->mac_key_len;
+		memcpy(server->mac_key, p, server->mac_key_len);
+		p += server->mac_key_len;
+		memcpy(client->key, p, client->key_len);
+		p += client->key_len;
+		memcpy(server->key, p, server->key_len);
+		p += server->key_len;
+		memcpy(client->iv, p, client->iv_len);
+		p += client->iv_len;
+		memcpy(server->iv, p, server->iv_len);
+	}
+	OPENSSL_cleanse(block, sizeof(block));
+	return ret;
+}
+
+/* HKDF-Expand-Label(secret, label, "", len), RFC 8446 7.1. */
+static int expand_label(const EVP_MD *md, const struct kssl_secret *secret, const char *label,
+			uint8_t *out, size_t len)
+{
+	uint8_t info[2 + 1 + 6 + 16 + 1];
+	size_t label_len = strlen(label);
+	size_t n = 0;
+	OSSL_PARAM params[5];
+
+	info[n++] = len >> 8;
+	info[n++] = len;
+	info[n++] = 6 + label_len;
+	memcpy(info + n, "tls13 ", 6);
+	n += 6;
+	memcpy(info + n, label, label_len);
+	n += label_len;
+	info[n++] = 0;
+
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_MODE, (char *)"EXPAND_ONLY", 0);
+	params[1] = digest_param(md);
+	params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)secret->bytes,
+						      secret->len);
+	params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info, n);
+	params[4] = OSSL_PARAM_construct_end();
+	return run_kdf("HKDF", params, out, len);
+}
+
+/**
+ * kssl_keys_of_secret() - key of one direction from a traffic secret (RFC 8446 7.3)
+ * @suite: row of the suite
+ * @md: hash of the suite
+ * @secret: traffic secret
+ * @key: (out) sequence number 0
+ *
+ * Return: 0 or -EIO.
+ */
+int kssl_keys_of_secret(const struct kssl_suite *suite, const EVP_MD *md,
+			const struct kssl_secret *secret, struct kssl_key *key)
+{
+	int ret;
+
+	set_header(key, suite);
+	if (!md || secret->len != EVP_MD_get_size(md))
+		return -EIO;
+	ret = expand_label(md, secret, "key", key->key, key->key_len);
+	return ret ? ret : expand_label(md, secret, "iv", key->iv, key->iv_len);
+}
+
+/**
+ * kssl_keys_next_secret() - the traffic secret after a KeyUpdate (RFC 8446 7.2)
+ * @md: hash of the suite
+ * @secret: replaced by its successor
+ *
+ * Return: 0 or -EIO, with @secret unchanged.
+ */
+int kssl_keys_next_secret(const EVP_MD *md, struct kssl_secret *secret)
+{
+	struct kssl_secret next = { .len = secret->len };
+	int ret = expand_label(md, secret, "traffic upd", next.bytes, next.len);
+
+	if (!ret)
+		*secret = next;
+	OPENSSL_cleanse(&next, sizeof(next));
+	return ret;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a renegotiation may not change.  OpenSSL accepts all of this; after the
+ * Triple Handshake attack (RFC 7627 5.3, 5.4) it is refused here, before any
+ * byte of ours that depends on it goes out.
+ */
+#include <string.h>
+
+#include <openssl/sha.h>
+#include <openssl/tls1.h>
+#include <openssl/x509.h>
+
+#include "engine_priv.h"
+
+/* A cursor over a message; @bad once something did not fit. */
+struct cursor {
+	const uint8_t *p;
+	size_t len;
+	bool bad;
+};
+
+static struct cursor take(struct cursor *c, size_t len)
+{
+	struct cursor part = { .p = c->p, .len = len };
+
+	if (c->bad || len > c->len) {
+		c->bad = true;
+		return (struct cursor) { .bad = true };
+	}
+	c->p += len;
+	c->len -= len;
+	return part;
+}
+
+static unsigned int take_number(struct cursor *c, size_t bytes)
+{
+	struct cursor part = take(c, bytes);
+	unsigned int v = 0;
+
+	for (; part.len; part.p++, part.len--)
+		v = v << 8 | *part.p;
+	return v;
+}
+
+/* A vector with its length in front. */
+static struct cursor take_vector(struct cursor *c, size_t length_bytes)
+{
+	return take(c, take_number(c, length_bytes));
+}
+
+/* The host name in a server_name extension (RFC 6066 3). */
+static void read_name(struct cursor ext, struct kssl_hello *hello)
+{
+	struct cursor list = take_vector(&ext, 2);
+
+	while (!list.bad && list.len) {
+		unsigned int type = take_number(&list, 1);
+		struct cursor name = take_vector(&list, 2);
+
+		if (type == TLSEXT_NAMETYPE_host_name && !name.bad)
+			SHA256(name.p, name.len, hello->name);
+	}
+}
+
+static void read_extensions(struct cursor *c, struct kssl_hello *hello, bool client)
+{
+	struct cursor list = take_vector(c, 2);
+
+	while (!list.bad && list.len) {
+		unsigned int type = take_number(&list, 2);
+		struct cursor ext = take_vector(&list, 2);
+
+		if (client && type == TLSEXT_TYPE_server_name)
+			read_name(ext, hello);
+		if (!client && type == TLSEXT_TYPE_extended_master_secret)
+			hello->ems = true;
+		if (!client && type == TLSEXT_TYPE_encrypt_then_mac)
+			hello->etm = true;
+	}
+}
+
+/**
+ * kssl_policy_hello() - note what a hello says
+ * @e: engine
+ * @message: ClientHello or ServerHello with its handshake header, either direction
+ * @len: length of it
+ *
+ * A malformed one is OpenSSL's business.
+ */
+void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len)
+{
+	struct cursor c = { .p = message, .len = len };
+	bool client = take_number(&c, 1) == SSL3_MT_CLIENT_HELLO;
+
+	take(&c, 3 + 2 + KSSL_RANDOM_LEN);	/* length, version, random */
+	take_vector(&c, 1);			/* session id */
+	if (client) {
+		memset(&e->hello, 0, sizeof(e->hello));
+		take_vector(&c, 2);		/* suites */
+		take_vector(&c, 1);		/* compression methods */
+	} else {
+		/* Each ServerHello decides anew. */
+		e->hello.ems = false;
+		e->hello.etm = false;
+		take(&c, 2 + 1);		/* suite, compression method */
+	}
+	read_extensions(&c, &e->hello, client);
+}
+
+static void digest_alpn(SSL *ssl, uint8_t *digest)
+{
+	const unsigned char *alpn;
+	unsigned int len;
+
+	memset(digest, 0, KSSL_DIGEST_LEN);
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	if (len)
+		SHA256(alpn, len, digest);
+}
+
+/* RFC 9113 3.2: "h2" is HTTP/2 over TLS. */
+static bool is_http2(SSL *ssl)
+{
+	const unsigned char *alpn;
+	unsigned int len;
+
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	return len == 2 && !memcmp(alpn, "h2", 2);
+}
+
+static bool digest_cert(SSL *ssl, uint8_t *digest)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+
+	memset(digest, 0, KSSL_DIGEST_LEN);
+	return cert && X509_digest(cert, EVP_sha256(), digest, NULL);
+}
+
+/* Encrypt-then-MAC means nothing to AEAD suites (RFC 7366 3). */
+static bool uses_mac(const struct kssl_engine *e)
+{
+	const SSL_CIPHER *cipher = SSL_get_pending_cipher(e->ssl);
+
+	return cipher && !SSL_CIPHER_is_aead(cipher);
+}
+
+/**
+ * kssl_policy_remember() - the handshake is over: this is who we talk to
+ * @e: engine
+ */
+void kssl_policy_remember(struct kssl_engine *e)
+{
+	struct kssl_identity *id = &e->identity;
+
+	id->has_cert = digest_cert(e->ssl, id->cert);
+	digest_alpn(e->ssl, id->alpn);
+	id->http2 = is_http2(e->ssl);
+	memcpy(id->name, e->hello.name, sizeof(id->name));
+	id->ems = e->hello.ems;
+	id->etm_ever |= e->hello.etm && uses_mac(e);
+}
+
+static const char *check_hello(const struct kssl_engine *e)
+{
+	uint8_t alpn[KSSL_DIGEST_LEN];
+
+	if (e->server && memcmp(e->hello.name, e->identity.name, KSSL_DIGEST_LEN))
+		return "the client asked for another server name at a renegotiation";
+	digest_alpn(e->ssl, alpn);
+	if (memcmp(alpn, e->identity.alpn, sizeof(alpn)))
+		return "the ALPN protocol changed at a renegotiation";
+	if (e->identity.ems && !e->hello.ems)
+		return "the extended master secret was dropped at a renegotiation";
+	/* RFC 7366 3.1, also by way of an AEAD suite in between. */
+	if (e->identity.etm_ever && uses_mac(e) && !e->hello.etm)
+		return "encrypt-then-MAC was dropped at a renegotiation";
+	return NULL;
+}
+
+static const char *check_cert(const struct kssl_engine *e, bool finished)
+{
+	uint8_t cert[KSSL_DIGEST_LEN];
+	bool has_cert = digest_cert(e->ssl, cert);
+
+	if (!e->identity.has_cert || (!has_cert && !finished))
+		return NULL;
+	if (has_cert && !memcmp(cert, e->identity.cert, sizeof(cert)))
+		return NULL;
+	return e->server ? "the client's identity changed at a renegotiation" :
+			   "the server's certificate changed at a renegotiation";
+}
+
+/**
+ * kssl_policy_check() - may this renegotiation go on?
+ * @e: engine, after a record was fed and before its output is taken
+ * @finished: the handshake is complete
+ *
+ * Return: NULL, or the sentence it is refused with.
+ */
+const char *kssl_policy_check(const struct kssl_engine *e, bool finished)
+{
+	const char *why = NULL;
+
+	if (e->seen[e->server] & KSSL_SEEN(SSL3_MT_SERVER_HELLO))
+		why = check_hello(e);
+	if (!why && (finished || (e->seen[0] & KSSL_SEEN(SSL3_MT_CERTIFICATE))))
+		why = check_cert(e, finished);
+	return why;
+}

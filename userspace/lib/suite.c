@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table of cipher suites the shim can carry, and how a connection is
+ * narrowed to those the kernel can carry too.  A suite is one row.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keys.h"
+
+#define COUNT(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* RFC 5288 3: 4 bytes of salt, 8 bytes of explicit nonce. */
+static const struct kssl_protection aes_128_gcm = {
+	.evp = "AES-128-GCM", .key_len = 16, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
+};
+
+static const struct kssl_protection aes_256_gcm = {
+	.evp = "AES-256-GCM", .key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
+};
+
+/* RFC 7905 2: no explicit nonce. */
+static const struct kssl_protection chacha20_poly1305 = {
+	.evp = "ChaCha20-Poly1305", .key_len = 32, .salt_len = 12, .tag_len = 16,
+};
+
+/* RFC 6655 3, 4: as GCM; the _8 suites cut the tag to 8 bytes. */
+static const struct kssl_protection aes_128_ccm = {
+	.evp = "AES-128-CCM", .key_len = 16, .salt_len = 4, .explicit_len = 8, .tag_len = 16, .ccm = 1,
+};
+
+static const struct kssl_protection aes_256_ccm = {
+	.evp = "AES-256-CCM", .key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 16, .ccm = 1,
+};
+
+static const struct kssl_protection aes_128_ccm_8 = {
+	.evp = "AES-128-CCM", .key_len = 16, .salt_len = 4, .explicit_len = 8, .tag_len = 8, .ccm = 1,
+};
+
+static const struct kssl_protection aes_256_ccm_8 = {
+	.evp = "AES-256-CCM", .key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 8, .ccm = 1,
+};
+
+static const struct kssl_suite suites[] = {
+	/* RFC 5288 3 */
+	{ 0x009c, KSSL_TLS12, "AES128-GCM-SHA256", &aes_128_gcm },
+	{ 0x009d, KSSL_TLS12, "AES256-GCM-SHA384", &aes_256_gcm },
+	{ 0x009e, KSSL_TLS12, "DHE-RSA-AES128-GCM-SHA256", &aes_128_gcm },
+	{ 0x009f, KSSL_TLS12, "DHE-RSA-AES256-GCM-SHA384", &aes_256_gcm },
+	/* RFC 5289 3.2 */
+	{ 0xc02b, KSSL_TLS12, "ECDHE-ECDSA-AES128-GCM-SHA256", &aes_128_gcm },
+	{ 0xc02c, KSSL_TLS12, "ECDHE-ECDSA-AES256-GCM-SHA384", &aes_256_gcm },
+	{ 0xc02f, KSSL_TLS12, "ECDHE-RSA-AES128-GCM-SHA256", &aes_128_gcm },
+	{ 0xc030, KSSL_TLS12, "ECDHE-RSA-AES256-GCM-SHA384", &aes_256_gcm },
+	/* RFC 7905 3 */
+	{ 0xcca8, KSSL_TLS12, "ECDHE-RSA-CHACHA20-POLY1305", &chacha20_poly1305 },
+	{ 0xcca9, KSSL_TLS12, "ECDHE-ECDSA-CHACHA20-POLY1305", &chacha20_poly1305 },
+	{ 0xccaa, KSSL_TLS12, "DHE-RSA-CHACHA20-POLY1305", &chacha20_poly1305 },
+	/* RFC 6655 3, 4 */
+	{ 0xc09c, KSSL_TLS12, "AES128-CCM", &aes_128_ccm },
+	{ 0xc09d, KSSL_TLS12, "AES256-CCM", &aes_256_ccm },
+	{ 0xc09e, KSSL_TLS12, "DHE-RSA-AES128-CCM", &aes_128_ccm },
+	{ 0xc09f, KSSL_TLS12, "DHE-RSA-AES256-CCM", &aes_256_ccm },
+	{ 0xc0a0, KSSL_TLS12, "AES128-CCM8", &aes_128_ccm_8 },
+	{ 0xc0a1, KSSL_TLS12, "AES256-CCM8", &aes_256_ccm_8 },
+	{ 0xc0a2, KSSL_TLS12, "DHE-RSA-AES128-CCM8", &aes_128_ccm_8 },
+	{ 0xc0a3, KSSL_TLS12, "DHE-RSA-AES256-CCM8", &aes_256_ccm_8 },
+	/* RFC 7251 2 */
+	{ 0xc0ac, KSSL_TLS12, "ECDHE-ECDSA-AES128-CCM", &aes_128_ccm },
+	{ 0xc0ad, KSSL_TLS12, "ECDHE-ECDSA-AES256-CCM", &aes_256_ccm },
+	{ 0xc0ae, KSSL_TLS12, "ECDHE-ECDSA-AES128-CCM8", &aes_128_ccm_8 },
+	{ 0xc0af, KSSL_TLS12, "ECDHE-ECDSA-AES256-CCM8", &aes_256_ccm_8 },
+	/* RFC 8446 B.4 */
+	{ 0x1301, KSSL_TLS13, "TLS_AES_128_GCM_SHA256", &aes_128_gcm },
+	{ 0x1302, KSSL_TLS13, "TLS_AES_256_GCM_SHA384", &aes_256_gcm },
+	{ 0x1303, KSSL_TLS13, "TLS_CHACHA20_POLY1305_SHA256", &chacha20_poly1305 },
+	{ 0x1304, KSSL_TLS13, "TLS_AES_128_CCM_SHA256", &aes_128_ccm },
+	{ 0x1305, KSSL_TLS13, "TLS_AES_128_CCM_8_SHA256", &aes_128_ccm_8 },
+};
+
+/**
+ * kssl_suite_find() - look up a suite
+ * @id: IANA number
+ * @version: protocol version as on the wire
+ *
+ * Return: the row, or NULL.
+ */
+const struct kssl_suite *kssl_suite_find(unsigned int id, unsigned int version)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(suites); i++)
+		if (suites[i].id == id && suites[i].version == version)
+			return &suites[i];
+	return NULL;
+}
+
+/**
+ * kssl_suite_name() - name of a suite for a person
+ * @id: IANA number
+ *
+ * Return: OpenSSL's name, or "unknown".
+ */
+const char *kssl_suite_name(unsigned int id)
+{
+	size_t i;
+
+	for (i = 0; i < COUNT(suites); i++)
+		if (suites[i].id == id)
+			return suites[i].name;
+	return "unknown";
+}
+
+/**
+ * kssl_suite_iv_len() - length of struct kssl_key.iv
+ * @suite: row of the table
+ *
+ * Return: the salt where part of the nonce travels in the record, else the whole
+ * nonce (RFC 8446 5.3, RFC 7905 2).
+ */
+unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
+{
+	const struct kssl_protection *p = suite->protection;
+
+	return suite->version >= KSSL_TLS13 ? p->salt_len + p->explicit_len : p->salt_len;
+}
+
+/**
+ * kssl_suite_explicit_len() - bytes of nonce in each record
+ * @suite: row of the table
+ */
+unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite)
+{
+	return suite->version >= KSSL_TLS13 ? 0 : suite->protection->explicit_len;
+}
+
+static int kernel_has(const struct kssl_suite *suite, const struct kssl_suite_info *kernel,
+		      unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (kernel[i].suite == suite->id && kernel[i].version == suite->version)
+			return 1;
+	return 0;
+}
+
+/* The names of @ssl's suites of @version that both sides carry, in @ssl's order. */
+static char *list_names(SSL *ssl, unsigned int version, const struct kssl_suite_info *kernel,
+			unsigned int count)
+{
+	STACK_OF(SSL_CIPHER) *offered = SSL_get_ciphers(ssl);
+	size_t len = 0;
+	char *names;
+	int i;
+
+	for (i = 0; i < sk_SSL_CIPHER_num(offered); i++)
+		len += strlen(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(offered, i))) + 1;
+	names = calloc(1, len + 1);
+	if (!names)
+		return NULL;
+	for (i = 0; i < sk_SSL_CIPHER_num(offered); i++) {
+		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(offered, i);
+		const struct kssl_suite *suite =
+			kssl_suite_find(SSL_CIPHER_get_protocol_id(cipher), version);
+
+		if (!suite || !kernel_has(suite, kernel, count))
+			continue;
+		if (names[0])
+			strcat(names, ":");
+		strcat(names, SSL_CIPHER_get_name(cipher));
+	}
+	return names;
+}
+
+/* The caller's own bounds stay where they are tighter; 0 means unbounded. */
+static int bound_versions(SSL *ssl, int min, int max)
+{
+	int own_min = SSL_get_min_proto_version(ssl);
+	int own_max = SSL_get_max_proto_version(ssl);
+
+	if (own_min > min)
+		min = own_min;
+	if (own_max && own_max < max)
+		max = own_max;
+	if (min > max)
+		return -ENOPKG;
+	if (!SSL_set_min_proto_version(ssl, min) || !SSL_set_max_proto_version(ssl, max))
+		return -ENOPKG;
+	return 0;
+}
+
+/**
+ * kssl_suite_narrow() - offer only what the kernel and the shim both carry
+ * @ssl: before its handshake
+ * @kernel: rows of KSSL_SUITES
+ * @count: how many
+ *
+ * Return: 0, -ENOMEM, or -ENOPKG if nothing of the configured suites is left.
+ */
+int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count)
+{
+	char *tls12 = list_names(ssl, KSSL_TLS12, kernel, count);
+	char *tls13 = list_names(ssl, KSSL_TLS13, kernel, count);
+	int ret = -ENOMEM;
+
+	if (tls12 && tls13) {
+		ret = -ENOPKG;
+		if (tls12[0] || tls13[0])
+			ret = bound_versions(ssl, tls12[0] ? KSSL_TLS12 : KSSL_TLS13,
+					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12);
+		/* OpenSSL refuses an empty list for TLS 1.2, and there it does not matter. */
+		if (!ret && tls12[0] && !SSL_set_cipher_list(ssl, tls12))
+			ret = -ENOPKG;
+		if (!ret && !SSL_set_ciphersuites(ssl, tls13))
+			ret = -ENOPKG;
+	}
+	free(tls12);
+	free(tls13);
+	return ret;
+}
