@@ -193,7 +193,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 	} else {
 		kfree_skb(skb);
 	}
-	return ret ? ret : msg.len;
+	return ret ? ret : (ssize_t)msg.len;
 }
 
 /* ---- write: a batch ---- */

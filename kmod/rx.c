@@ -860,9 +860,9 @@ bool kssl_rx_drain(struct kssl_sock *ctx)
 			return false;
 	} while (next_record(ctx) > 0);
 
-	/* What is behind a record that held us may need a key that will never come. */
-	if ((ctx->rx.held || ctx->rx.need_key) && tcp_inq(ctx->sk))
-		kssl_stream_consume(ctx, tcp_inq(ctx->sk));
+	/* What is behind a bad record, or one that held us, will never be opened. */
+	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key) && tcp_inq(ctx->sk))
+		kssl_stream_consume(ctx, kssl_stream_available(ctx));
 	return true;
 }
 
