@@ -422,8 +422,8 @@ static int next_record(struct kssl_sock *ctx)
 	}
 
 	ret = frame(ctx, &h);
-	if (!ret && rx->need > KSSL_HEADER_LEN && tcp_inq(sk) && !ends(sk) &&
-	    tcp_epollin_ready(sk, INT_MAX)) {
+	/* Even a part of a header can keep the window shut. */
+	if (!ret && tcp_inq(sk) && !ends(sk) && tcp_epollin_ready(sk, INT_MAX)) {
 		ret = kssl_stream_take(ctx, rx->need);
 		return ret;
 	}
