@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/* Bulk data both ways through unmodified peers, and every way to agree on keys. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "link.h"
+
+static struct link l;
+
+static uint64_t bulk(void)
+{
+	const char *mb = getenv("E2E_BULK_MB");
+
+	return (mb ? strtoull(mb, NULL, 0) : 8) << 20;
+}
+
+/* Where possible without remarks, so that every byte value is data. */
+static struct peer_setup quiet_peer(void)
+{
+	struct peer_setup setup = usual_peer();
+
+	setup.quiet = v->stack == OPENSSL || v->server;
+	return setup;
+}
+
+static void bulk_both_ways(void)
+{
+	struct peer_setup setup = quiet_peer();
+
+	link_open(&l, &setup, link_config(v->server ? "ecdsa" : NULL));
+	link_move(&l, up_to_peer(bulk()), bulk());
+	link_check_data(&l);
+	link_check_carried(&l, usual_suite(v->version, v->bits), 1, 1);
+	EQ(link_count(&l, KSSL_EVENT_HANDSHAKE_DONE, v->server), 1);
+	link_close(&l);
+}
+
+/* Many small writes, each of which is a record, against small reads of the peer. */
+static void small_writes(void)
+{
+	struct peer_setup setup = quiet_peer();
+	uint64_t records;
+	int i;
+
+	link_open(&l, &setup, link_config(v->server ? "ecdsa" : NULL));
+	records = link_status(&l).tx.records;
+	for (i = 1; i <= 200; i++)
+		link_move(&l, i, i & 1 ? 100 : 0);
+	link_check_data(&l);
+	link_check_carried(&l, usual_suite(v->version, v->bits), 1, 1);
+	CHECK(link_status(&l).tx.records >= records + 200);
+	link_close(&l);
+}
+
+/* One way of key exchange and authentication of TLS 1.2. */
+static void try_suite(const char *name, unsigned int suite, const char *cert)
+{
+	struct peer_setup setup = quiet_peer();
+
+	setup.suite = name;
+	setup.cert = v->server ? NULL : cert;
+	memset(&l, 0, sizeof(l));
+	link_open(&l, &setup, link_config(v->server ? cert : NULL));
+	link_move(&l, SOME, SOME);
+	link_check_data(&l);
+	link_check_carried(&l, suite, 1, 1);
+	link_close(&l);
+}
+
+static void key_exchanges(void)
+{
+	static const struct {
+		const char *name;
+		unsigned int suite;
+		const char *cert;
+	} suites[] = {
+		{ "AES128-GCM-SHA256", 0x009c, "rsa" },
+		{ "AES256-GCM-SHA384", 0x009d, "rsa" },
+		{ "DHE-RSA-AES128-GCM-SHA256", 0x009e, "rsa" },
+		{ "DHE-RSA-AES256-GCM-SHA384", 0x009f, "rsa" },
+		{ "ECDHE-RSA-AES128-GCM-SHA256", 0xc02f, "rsa" },
+		{ "ECDHE-RSA-AES256-GCM-SHA384", 0xc030, "rsa" },
+		{ "ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b, "ecdsa" },
+		{ "ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c, "ecdsa" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		note("%s", suites[i].name);
+		try_suite(suites[i].name, suites[i].suite, suites[i].cert);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "bulk both ways", OVER_STACKS | OVER_ROLES | OVER_VERSIONS | OVER_KEYS, bulk_both_ways },
+		{ "small writes", OVER_STACKS | OVER_ROLES | OVER_VERSIONS, small_writes },
+		{ "every key exchange", OVER_OPENSSL | OVER_ROLES | OVER_TLS12, key_exchanges },
+		{ 0 },
+	};
+
+	return tap_main(argc, argv, tests);
+}

@@ -1,0 +1,573 @@
+// SPDX-License-Identifier: MIT
+/* Connections to unmodified peers, and data over them. */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "link.h"
+
+/* Longest silence on all sides that is waited for: the machine may be emulated and busy. */
+#define PATIENCE_MS	90000
+
+/* How much of the peer's remarks is worth showing. */
+#define REMARKS_SHOWN	1000
+
+/* An echo server answers a line at a time. */
+#define LINE_LEN	4096
+
+/* The connection of this process, for explain_link(). */
+static struct link *current;
+
+static void explain_link(void)
+{
+	struct link *l = current;
+	struct kssl_status st;
+	socklen_t len = sizeof(st);
+	char *line, *save, *said = l->peer.said;
+	int i;
+
+	for (i = 0; i < l->events_count; i++)
+		note("event: %s", l->events[i].text);
+	note("up: %llu asked, %llu made, %zu of them not sent, %llu arrived",
+	     (unsigned long long)l->up.want, (unsigned long long)l->up.made,
+	     l->up.len - l->up.pos, (unsigned long long)l->up.got);
+	note("down: %llu asked, %llu made, %zu of them not sent, %llu arrived",
+	     (unsigned long long)l->down.want, (unsigned long long)l->down.made,
+	     l->down.len - l->down.pos, (unsigned long long)l->down.got);
+	if (l->fd >= 0 && !getsockopt(l->fd, SOL_KSSL, KSSL_STATUS, &st, &len))
+		note("status: tx state %u epoch %u seq %llu bytes %llu, rx state %u epoch %u seq %llu bytes %llu, %u holds",
+		     st.tx.state, st.tx.epoch, (unsigned long long)st.tx.seq,
+		     (unsigned long long)st.tx.bytes, st.rx.state, st.rx.epoch,
+		     (unsigned long long)st.rx.seq, (unsigned long long)st.rx.bytes, st.holds);
+	if (l->k)
+		note("libkssl: %s", kssl_error(l->k));
+	if (l->peer.said_len > REMARKS_SHOWN)
+		said += l->peer.said_len - REMARKS_SHOWN;
+	for (line = strtok_r(said, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		note("peer: %s", line);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* ---- events ---- */
+
+static void on_event(struct kssl *k, const struct kssl_event_info *info, void *arg)
+{
+	struct link *l = arg;
+	struct event *e;
+
+	(void)k;
+	pthread_mutex_lock(&l->lock);
+	if (l->events_count < EVENTS_MAX) {
+		e = &l->events[l->events_count];
+		e->event = info->event;
+		e->by_peer = info->by_peer;
+		e->before = info->before;
+		e->after = info->after;
+		strncpy(e->text, info->text, sizeof(e->text) - 1);
+		l->events_count++;
+		if (l->tell)
+			l->tell(l, e);
+	}
+	pthread_cond_broadcast(&l->happened);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static int count_locked(const struct link *l, enum kssl_event event, int by_peer)
+{
+	int i, count = 0;
+
+	for (i = 0; i < l->events_count; i++)
+		count += l->events[i].event == event &&
+			 (by_peer == ANYBODY || l->events[i].by_peer == by_peer);
+	return count;
+}
+
+int link_count(struct link *l, enum kssl_event event, int by_peer)
+{
+	int count;
+
+	pthread_mutex_lock(&l->lock);
+	count = count_locked(l, event, by_peer);
+	pthread_mutex_unlock(&l->lock);
+	return count;
+}
+
+static const char *event_name(enum kssl_event event)
+{
+	static const char * const names[] = {
+		"", "HANDSHAKE_DONE", "RENEGOTIATED", "KEY_UPDATE", "TICKET", "REFUSED", "FAILED",
+		"CLOSED",
+	};
+
+	return names[event];
+}
+
+/* ---- making ---- */
+
+struct kssl_config *link_config(const char *cert)
+{
+	struct kssl_config *config = kssl_config_new();
+
+	CHECK(config);
+	GIVES(kssl_config_set_ca_file(config, cert_path("ca", "crt")), 0);
+	if (cert)
+		GIVES(kssl_config_set_cert_file(config, cert_path(cert, "crt"),
+						cert_path(cert, "key")), 0);
+	/* Two emulated processors may have more to do than this. */
+	kssl_config_set_timeout(config, PATIENCE_MS);
+	return config;
+}
+
+static void init_stream(struct stream *s, uint64_t seed)
+{
+	s->seed = seed;
+	s->source = EVP_MD_CTX_new();
+	s->sink = EVP_MD_CTX_new();
+	CHECK(s->source && EVP_DigestInit_ex(s->source, EVP_sha256(), NULL));
+	CHECK(s->sink && EVP_DigestInit_ex(s->sink, EVP_sha256(), NULL));
+}
+
+/* Its own port may take the peer a while to open. */
+static int connect_to(struct peer *p)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(p->port),
+	};
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	int fd, ret;
+
+	for (;;) {
+		fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+		ret = connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+		if (!ret)
+			return fd;
+		EQ(errno, ECONNREFUSED);
+		CHECK(now_ms() < deadline);
+		close(fd);
+		usleep(10000);
+		if (p->err >= 0)
+			peer_take_remarks(p);
+	}
+}
+
+static int listen_on_loopback(int *port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(addr);
+	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	SYS(bind(fd, (struct sockaddr *)&addr, len));
+	SYS(listen(fd, 1));
+	SYS(getsockname(fd, (struct sockaddr *)&addr, &len));
+	*port = ntohs(addr.sin_port);
+	return fd;
+}
+
+void link_tcp(struct link *l, const struct peer_setup *setup)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int port;
+
+	l->fd = -1;
+	l->server = !setup->server;
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->happened, NULL);
+	init_stream(&l->up, 0x9e3779b97f4a7c15);
+	init_stream(&l->down, 0xc2b2ae3d27d4eb4f);
+	current = l;
+	explain = explain_link;
+	if (setup->server) {
+		peer_start(&l->peer, setup, 0);
+		l->fd = connect_to(&l->peer);
+		return;
+	}
+	pfd.fd = listen_on_loopback(&port);
+	peer_start(&l->peer, setup, port);
+	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
+	l->fd = SYS(accept4(pfd.fd, NULL, NULL, SOCK_CLOEXEC));
+	close(pfd.fd);
+}
+
+struct kssl *link_handshake(struct link *l, struct kssl_config *config, const char *name)
+{
+	kssl_config_set_event_callback(config, on_event, l);
+	l->k = l->server ? kssl_accept(l->fd, config) : kssl_connect(l->fd, name, config);
+	return l->k;
+}
+
+void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config)
+{
+	link_tcp(l, setup);
+	if (!link_handshake(l, config, "localhost")) {
+		int err = errno;
+
+		usleep(500000);
+		if (l->peer.err >= 0)
+			peer_take_remarks(&l->peer);
+		check_failed(__FILE__, __LINE__, "handshake: %s (%s)", kssl_error(NULL),
+			     error_name(err));
+	}
+	kssl_config_free(config);
+	SYS(fcntl(l->fd, F_SETFL, O_NONBLOCK));
+}
+
+void link_close(struct link *l)
+{
+	close(l->fd);
+	l->fd = -1;
+	link_wait(l, KSSL_EVENT_CLOSED, ANYBODY, 1);
+	kssl_free(l->k);
+	l->k = NULL;
+	peer_kill(&l->peer);
+	EVP_MD_CTX_free(l->up.source);
+	EVP_MD_CTX_free(l->up.sink);
+	EVP_MD_CTX_free(l->down.source);
+	EVP_MD_CTX_free(l->down.sink);
+}
+
+/* ---- moving ---- */
+
+static void update(EVP_MD_CTX *digest, const uint8_t *buf, size_t len)
+{
+	CHECK(EVP_DigestUpdate(digest, buf, len));
+}
+
+/* The next bytes of a stream into its buffer, which is empty. */
+static void make(struct stream *s, const struct peer *p)
+{
+	const uint64_t high = p->binary ? 0 : UINT64_C(0x8080808080808080);
+	uint64_t left = s->want - s->made, x;
+	size_t len = left < sizeof(s->buf) / 2 ? left : sizeof(s->buf) / 2, i;
+
+	/* xorshift64: cheap, and no two places look alike. */
+	for (i = 0; i < len; i += 8) {
+		s->seed ^= s->seed << 13;
+		s->seed ^= s->seed >> 7;
+		s->seed ^= s->seed << 17;
+		x = s->seed | high;
+		memcpy(s->buf + i, &x, 8);
+	}
+	update(s->source, s->buf, len);
+	s->made += len;
+	s->pos = 0;
+	s->len = len;
+}
+
+/* Line ends, which do not count as data, for an echo. */
+static void break_lines(struct stream *s)
+{
+	static uint8_t lines[sizeof(s->buf)];
+	size_t from, to = 0, part;
+
+	for (from = 0; from < s->len; from += part) {
+		part = s->len - from < LINE_LEN ? s->len - from : LINE_LEN;
+		memcpy(lines + to, s->buf + from, part);
+		to += part;
+		lines[to++] = '\n';
+	}
+	memcpy(s->buf, lines, to);
+	s->len = to;
+}
+
+/* Send from a stream's buffer; 1 if anything could be sent. */
+static int push(struct stream *s, int fd)
+{
+	ssize_t n = write(fd, s->buf + s->pos, s->len - s->pos);
+
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	SYS(n);
+	s->pos += n;
+	return n;
+}
+
+static int has_more(const struct stream *s)
+{
+	return s->pos < s->len || s->made < s->want;
+}
+
+static int push_up(struct link *l)
+{
+	struct stream *s = &l->up;
+	int n;
+
+	if (s->pos == s->len) {
+		make(s, &l->peer);
+		if (l->peer.echo)
+			break_lines(s);
+	}
+	n = push(s, l->fd);
+	l->sent += n;
+	if (l->then && s->made - (s->len - s->pos) >= l->at) {
+		void (*then)(struct link *l) = l->then;
+
+		l->then = NULL;
+		then(l);
+	}
+	return n;
+}
+
+static int push_down(struct link *l)
+{
+	struct stream *s = &l->down;
+
+	if (s->pos == s->len)
+		make(s, &l->peer);
+	return push(s, l->peer.in);
+}
+
+static void arrived(struct stream *s, const uint8_t *buf, size_t len)
+{
+	update(s->sink, buf, len);
+	s->got += len;
+	if (s->got > s->want)
+		check_failed(__FILE__, __LINE__, "%llu bytes arrived, %llu were sent",
+			     (unsigned long long)s->got, (unsigned long long)s->want);
+}
+
+static int take_socket(struct link *l)
+{
+	static uint8_t buf[65536];
+	ssize_t n = read(l->fd, buf, sizeof(buf));
+
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	SYS(n);
+	if (!n)
+		check_failed(__FILE__, __LINE__, "the peer closed the connection");
+	l->received += n;
+	arrived(l->peer.echo ? &l->up : &l->down, buf, peer_sift(&l->peer, buf, n));
+	return 1;
+}
+
+static int take_peer(struct link *l)
+{
+	static uint8_t buf[65536];
+	ssize_t n = peer_take(&l->peer, buf, sizeof(buf));
+
+	if (n < 0)
+		check_failed(__FILE__, __LINE__, "the peer ended");
+	arrived(&l->up, buf, n);
+	return n > 0;
+}
+
+static int is_done(const struct link *l)
+{
+	return l->up.got == l->up.want && l->down.got == l->down.want && !l->then &&
+	       !has_more(&l->up) && !has_more(&l->down);
+}
+
+void link_move(struct link *l, uint64_t up, uint64_t down)
+{
+	struct pollfd fds[4] = {
+		{ .fd = l->fd },
+		{ .fd = l->peer.out, .events = POLLIN },
+		{ .fd = l->peer.err, .events = POLLIN },
+		{ .fd = l->peer.in },
+	};
+	int commanded = !peer_is_idle(&l->peer);
+
+	l->at += l->up.made;
+	l->up.want += up;
+	if (!l->peer.echo)
+		l->down.want += down;
+	while (!is_done(l)) {
+		int ready;
+
+		/* A command must be alone in what the peer reads. */
+		if (commanded)
+			commanded = !peer_is_idle(&l->peer);
+		fds[0].events = has_more(&l->up) ? POLLIN | POLLOUT : POLLIN;
+		fds[3].events = has_more(&l->down) && !commanded ? POLLOUT : 0;
+		ready = SYS(poll(fds, 4, commanded ? 1 : PATIENCE_MS));
+		if (!ready && !commanded)
+			check_failed(__FILE__, __LINE__, "nothing moves any more");
+		if (fds[2].revents && !peer_take_remarks(&l->peer) && fds[2].revents & POLLHUP)
+			fds[2].fd = -1;
+		if (fds[1].revents)
+			take_peer(l);
+		if (fds[0].revents & ~POLLOUT)
+			take_socket(l);
+		if (fds[0].revents & POLLOUT)
+			push_up(l);
+		if (fds[3].revents & POLLOUT)
+			push_down(l);
+	}
+	l->at = 0;
+}
+
+void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l))
+{
+	l->at = bytes;
+	l->then = then;
+}
+
+void link_send(struct link *l, const char *text)
+{
+	EQ(SYS(write(l->fd, text, strlen(text))), strlen(text));
+	l->sent += strlen(text);
+}
+
+/* What comes while no data is under way. What the socket has to say about its end stays there. */
+static void take_remarks(struct link *l)
+{
+	uint8_t buf[4096];
+	ssize_t n = read(l->fd, buf, sizeof(buf));
+
+	if (n > 0) {
+		l->received += n;
+		EQ(peer_sift(&l->peer, buf, n), 0);
+	}
+	if (l->peer.binary)
+		return;
+	EQ(peer_take(&l->peer, buf, sizeof(buf)) > 0, 0);
+	if (l->peer.err >= 0)
+		peer_take_remarks(&l->peer);
+}
+
+void link_wait(struct link *l, enum kssl_event event, int by_peer, int count)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+	int have;
+
+	for (;;) {
+		pthread_mutex_lock(&l->lock);
+		have = count_locked(l, event, by_peer);
+		if (have < count) {
+			struct timespec tick;
+
+			clock_gettime(CLOCK_REALTIME, &tick);
+			tick.tv_nsec += 50 * 1000000;
+			if (tick.tv_nsec >= 1000000000) {
+				tick.tv_nsec -= 1000000000;
+				tick.tv_sec++;
+			}
+			pthread_cond_timedwait(&l->happened, &l->lock, &tick);
+		}
+		pthread_mutex_unlock(&l->lock);
+		if (have >= count)
+			return;
+		take_remarks(l);
+		if (now_ms() > deadline)
+			check_failed(__FILE__, __LINE__, "%d of %d %s by %s", have, count,
+				     event_name(event), by_peer == ANYBODY ? "anybody" :
+				     by_peer ? "the peer" : "us");
+	}
+}
+
+/* ---- checking ---- */
+
+void link_digests(struct link *l, uint8_t digests[4][DIGEST_LEN])
+{
+	EVP_MD_CTX *ends[4] = { l->up.source, l->up.sink, l->down.source, l->down.sink };
+	EVP_MD_CTX *copy = EVP_MD_CTX_new();
+	int i;
+
+	for (i = 0; i < 4; i++)
+		CHECK(copy && EVP_MD_CTX_copy_ex(copy, ends[i]) &&
+		      EVP_DigestFinal_ex(copy, digests[i], NULL));
+	EVP_MD_CTX_free(copy);
+}
+
+void link_check_data(struct link *l)
+{
+	uint8_t digests[4][DIGEST_LEN];
+
+	EQ(l->up.got, l->up.want);
+	EQ(l->down.got, l->down.want);
+	link_digests(l, digests);
+	CHECK(!memcmp(digests[0], digests[1], DIGEST_LEN));
+	CHECK(!memcmp(digests[2], digests[3], DIGEST_LEN));
+}
+
+struct kssl_status link_status(struct link *l)
+{
+	struct kssl_status st;
+	socklen_t len = sizeof(st);
+
+	SYS(getsockopt(l->fd, SOL_KSSL, KSSL_STATUS, &st, &len));
+	EQ(len, sizeof(st));
+	return st;
+}
+
+struct kssl_error link_error(struct link *l)
+{
+	struct kssl_error error;
+	socklen_t len = sizeof(error);
+
+	SYS(getsockopt(l->fd, SOL_KSSL, KSSL_ERROR, &error, &len));
+	return error;
+}
+
+struct peer_setup usual_peer(void)
+{
+	struct peer_setup setup = {
+		.stack = v->stack, .server = !v->server, .version = v->version, .bits = v->bits,
+	};
+
+	if (v->stack == GNUTLS && !v->server)
+		add_option(&setup, "--echo");
+	return setup;
+}
+
+void add_option(struct peer_setup *setup, const char *option)
+{
+	int i = 0;
+
+	while (setup->options[i])
+		i++;
+	CHECK(i < PEER_OPTIONS_MAX - 1);
+	setup->options[i] = option;
+}
+
+uint64_t up_to_peer(uint64_t bytes)
+{
+	return v->stack == GNUTLS && v->server ? bytes / 16 : bytes;
+}
+
+unsigned int usual_suite(uint16_t version, int bits)
+{
+	if (version == 0x0304)
+		return bits == 256 ? 0x1302 : 0x1301;
+	return bits == 256 ? 0xc02c : 0xc02b;
+}
+
+static void check_direction(const struct kssl_dir_status *dir, unsigned int suite,
+			    unsigned int epoch, uint64_t bytes)
+{
+	EQ(dir->suite, suite);
+	EQ(dir->version, suite >> 8 == 0x13 ? 0x0304 : 0x0303);
+	EQ(dir->state, KSSL_STATE_ACTIVE);
+	EQ(dir->epoch, epoch);
+	EQ(dir->bytes, bytes);
+	CHECK(dir->records >= bytes / KSSL_MAX_PAYLOAD);
+	CHECK(dir->records >= dir->epoch - 1);
+}
+
+void link_check_carried(struct link *l, unsigned int suite, unsigned int tx_epoch,
+			unsigned int rx_epoch)
+{
+	struct kssl_status st = link_status(l);
+	char name[16] = "";
+	socklen_t len = sizeof(name);
+
+	SYS(getsockopt(l->fd, IPPROTO_TCP, TCP_ULP, name, &len));
+	CHECK(!strcmp(name, KSSL_ULP_NAME));
+	EQ(st.attended, 1);
+	EQ(st.established, 1);
+	check_direction(&st.tx, suite, tx_epoch, l->sent);
+	check_direction(&st.rx, suite, rx_epoch, l->received);
+}

@@ -1,0 +1,17 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# In a VM with kssl loaded, or as root where it is: all end-to-end tests, as TAP with marks between the programs.
+cd "$(dirname "$0")/../.." || exit 1
+# As udev has done where there is one.
+modprobe -q aesni-intel
+case $(uname -r) in
+*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} ;;
+*) E2E_BULK_MB=${E2E_BULK_MB:-8} ;;
+esac
+export E2E_BULK_MB
+set --
+for source in tests/e2e/*.c; do
+	name=$(basename "$source" .c)
+	[ -e "tests/e2e/$name.h" ] || [ "$name" = demo ] || set -- "$@" "build/tests/e2e/$name"
+done
+exec tests/vm/tap "$@"

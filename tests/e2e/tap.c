@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/* The harness: variants, processes, TAP. */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "tap.h"
+
+/* Only a backstop, for the slowest machine: no test waits for time to pass. */
+#define BACKSTOP	240
+
+const struct variant *v;
+void (*explain)(void);
+
+const char *error_name(int error)
+{
+	const char *name = error ? strerrorname_np(error) : "no error";
+
+	return name ? name : "no such error";
+}
+
+static void print_note(const char *format, va_list args)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), format, args);
+	printf("# %s\n", line);
+	fflush(stdout);
+}
+
+void note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print_note(format, args);
+	va_end(args);
+}
+
+void check_failed(const char *file, int line, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	note("%s:%d: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, text);
+	if (explain)
+		explain();
+	_exit(1);
+}
+
+/* ---- variants ---- */
+
+/* The @i-th of all variants; 0 if there are no more. */
+static int make_variant(unsigned int i, struct variant *to)
+{
+	if (i >= 16)
+		return 0;
+	to->stack = i & 8 ? GNUTLS : OPENSSL;
+	to->server = !!(i & 4);
+	to->version = i & 2 ? 0x0304 : 0x0303;
+	to->bits = i & 1 ? 256 : 128;
+	return 1;
+}
+
+static int has(unsigned int over, const struct variant *with)
+{
+	unsigned int need = with->stack == GNUTLS ? OVER_GNUTLS : OVER_OPENSSL;
+
+	need |= with->server ? OVER_SERVER : OVER_CLIENT;
+	need |= with->version == 0x0304 ? OVER_TLS13 : OVER_TLS12;
+	if (with->bits != (with->server ? 256 : 128))
+		need |= OVER_KEYS;
+	return (over & need) == need;
+}
+
+static void set_name(char *to, size_t len, const struct test *t, const struct variant *with)
+{
+	snprintf(to, len, "%s [%s of %s, TLS 1.%d, AES-%d]", t->name,
+		 with->server ? "server" : "client", with->stack == GNUTLS ? "GnuTLS" : "OpenSSL",
+		 with->version - 0x0301, with->bits);
+}
+
+/* ---- running ---- */
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Wait for @pid; a wait status, or -1 if it had to be killed. */
+static int wait_child(pid_t pid)
+{
+	double start = now();
+	int status, killed = 0;
+
+	for (;;) {
+		pid_t got = waitpid(pid, &status, WNOHANG);
+
+		if (got == pid)
+			return killed ? -1 : status;
+		if (now() - start > BACKSTOP + 20)
+			return -1; /* not even SIGKILL helps */
+		if (now() - start > BACKSTOP && !killed) {
+			kill(-pid, SIGKILL);
+			killed = 1;
+		}
+		usleep(2000);
+	}
+}
+
+/* Run @t in a child, which leads a group with the peers it starts; 0 ok, else not. */
+static int run_one(const struct test *t, const struct variant *with)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		note("fork: %s", error_name(errno));
+		return 1;
+	}
+	if (!pid) {
+		setpgid(0, 0);
+		signal(SIGPIPE, SIG_IGN);
+		v = with;
+		t->run();
+		fflush(stdout);
+		_exit(0);
+	}
+	setpgid(pid, pid);
+	status = wait_child(pid);
+	kill(-pid, SIGKILL);
+	if (status == -1)
+		note("hangs");
+	else if (WIFSIGNALED(status))
+		note("killed by %s", strsignal(WTERMSIG(status)));
+	return status != 0;
+}
+
+static int wanted(const char *name, int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (strstr(name, argv[i]))
+			return 1;
+	return argc < 2;
+}
+
+int tap_main(int argc, char **argv, const struct test *tests)
+{
+	unsigned int number = 0, failed = 0, count = 0, i;
+	double start = now();
+	const struct test *t;
+	struct variant with;
+	char name[160];
+
+	if (argc == 2 && !strcmp(argv[1], "-l")) {
+		for (t = tests; t->name; t++)
+			printf("%s\n", t->name);
+		return 0;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+
+	for (t = tests; t->name; t++)
+		for (i = 0; make_variant(i, &with); i++) {
+			set_name(name, sizeof(name), t, &with);
+			count += has(t->over, &with) && wanted(name, argc, argv);
+		}
+	printf("TAP version 13\n1..%u\n", count);
+
+	for (t = tests; t->name; t++)
+		for (i = 0; make_variant(i, &with); i++) {
+			double begin = now();
+			int result;
+
+			set_name(name, sizeof(name), t, &with);
+			if (!has(t->over, &with) || !wanted(name, argc, argv))
+				continue;
+			result = run_one(t, &with);
+			failed += !!result;
+			note("%.1f s", now() - begin);
+			printf("%sok %u - %s\n", result ? "not " : "", ++number, name);
+		}
+	note("%u of %u failed, %.0f s in all", failed, number, now() - start);
+	return failed ? 1 : 0;
+}
