@@ -83,6 +83,8 @@ e2e_tests := $(call programs,tests/e2e)
 
 userspace: $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 tests: $(abi_tests) $(e2e_tests)
+print-%:
+	@echo $($*)
 
 $(out)/%.o: userspace/%.c
 	@mkdir -p $(@D)
@@ -96,7 +98,7 @@ $(out)/libkssl.a: $(lib_objects)
 
 $(out)/libkssl.so: $(lib_objects)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libkssl.so -Wl,-z,defs -pthread -o $@ $^ $(libs)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libkssl.so -Wl,-z,defs -Wl,--version-script=userspace/lib/libkssl.map -pthread -o $@ $^ $(libs)
 
 $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
@@ -124,7 +126,7 @@ build/certs/done: tests/vm/certs
 	$(say) GEN build/certs
 	$(Q)tests/vm/certs build/certs
 
-try: userspace
+try: userspace tests certs
 	tests/e2e/demo
 
 demo:
@@ -149,7 +151,8 @@ checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict 
 # message may well be the name of the function around it.
 kernel_ignore := LONG_LINE_STRING,LINUX_VERSION_CODE,CONSTANT_COMPARISON,CONST_STRUCT,EMBEDDED_FUNCTION_NAME
 # In user space the kernel's types and macros do not exist, and the names of other libraries are as they are.
-user_ignore := LONG_LINE_STRING,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,BIT_MACRO,CAMELCASE
+user_ignore := LONG_LINE_STRING,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,BIT_MACRO,CAMELCASE,VOLATILE
+user_ignore := $(user_ignore),MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME
 
 checkpatch:
 	$(checkpatch) --ignore $(kernel_ignore) --file $(kernel_files)

@@ -466,7 +466,9 @@ static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
 	struct kssl_error error;
 
 	memcpy(&error, payload, sizeof(error));
-	error.who = KSSL_WHO_HELPER;
+	/* In the plain phase only the helper can read what alert the peer sent. */
+	if (error.who != KSSL_WHO_PEER)
+		error.who = KSSL_WHO_HELPER;
 	error.reserved = 0;
 	error.has_alert = !!error.has_alert;
 	error.text[sizeof(error.text) - 1] = 0;

@@ -211,6 +211,12 @@ static void key_sizes(void)
 	peer_expect_pattern(&c.peer, 0, 100);
 }
 
+static void refuse(struct conn *c, const struct kssl_key *key, int error)
+{
+	FAILS(setsockopt(c->fd, SOL_KSSL, KSSL_TX_KEY, key, sizeof(*key)), error);
+	FAILS(setsockopt(c->fd, SOL_KSSL, KSSL_RX_KEY, key, sizeof(*key)), error);
+}
+
 static void bad_keys(void)
 {
 	struct keys k = make_keys(1);
@@ -222,13 +228,7 @@ static void bad_keys(void)
 	conn_connect(&c);
 	conn_attach(&c);
 
-#define TRY(member, value, error)					\
-	do {								\
-		key = good;						\
-		key.member = (value);					\
-		FAILS(set_bytes(c.fd, &key, sizeof(key)), error);	\
-		FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_RX_KEY, &key, sizeof(key)), error); \
-	} while (0)
+#define TRY(member, value, error)	(key = good, key.member = (value), refuse(&c, &key, error))
 	for (i = 1; i < 32; i++)
 		TRY(flags, 1U << i, EINVAL);
 	TRY(flags, KSSL_KEY_ETM, EINVAL);	/* no CBC suite */

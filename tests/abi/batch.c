@@ -71,7 +71,8 @@ static void all_or_nothing(void)
 	struct keys k;
 
 	open_held(&c);
-#define BAD(error, payload, ...)	one_bad_op(&c, &(struct kssl_op){ __VA_ARGS__ }, payload, error)
+#define BAD(error, payload, ...)					\
+	one_bad_op(&c, &(struct kssl_op){ __VA_ARGS__ }, payload, error)
 	/* not ops at all */
 	BAD(EINVAL, NULL, .op = 0);
 	BAD(EINVAL, NULL, .op = KSSL_OP_FAIL + 1);

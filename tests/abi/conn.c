@@ -170,7 +170,7 @@ void conn_open_attended(struct conn *c)
 
 /* ---- asking ---- */
 
-void *volatile nowhere = (void *)8;
+void *nowhere = (void *)8;
 
 struct kssl_status status_of(int fd)
 {

@@ -42,8 +42,8 @@ void conn_hand_over(struct conn *c);
 /* Both: an attended connection, ready. */
 void conn_open_attended(struct conn *c);
 
-/* Where no memory is, and no compiler can tell. */
-extern void *volatile nowhere;
+/* Where no memory is, which the compiler of a test cannot tell. */
+extern void *nowhere;
 
 int attach(int fd);
 struct kssl_key key_of(const struct keys *k);

@@ -61,10 +61,15 @@ static void *write_messages(void *arg)
 	}
 }
 
+/* Small buffers, so that what the peer waits for is not far behind. */
 static void load_start(struct load *l, struct conn *c)
 {
 	int i;
 
+	conn_connect_bufs(c, 0, 32768);
+	conn_attach(c);
+	c->control = SYS(take_control(c->fd));
+	conn_hand_over(c);
 	memset(l, 0, sizeof(*l));
 	l->c = c;
 	for (i = 0; i < WRITERS; i++) {
@@ -170,7 +175,6 @@ static void as_client(void)
 	struct conn c;
 	int i;
 
-	conn_open_attended(&c);
 	load_start(&l, &c);
 	for (i = 0; i < ROUNDS; i++) {
 		tx = make_keys(100 + i);
@@ -244,7 +248,6 @@ static void as_server(void)
 	struct conn c;
 	int i;
 
-	conn_open_attended(&c);
 	load_start(&l, &c);
 	for (i = 0; i < ROUNDS; i++) {
 		tx = make_keys(100 + i);
@@ -337,7 +340,6 @@ static void key_update(void)
 	struct conn c;
 	int i;
 
-	conn_open_attended(&c);
 	load_start(&l, &c);
 	for (i = 0; i < 5 * ROUNDS; i++) {
 		tx = make_keys(100 + i);
@@ -400,6 +402,28 @@ static void answer_comes_first(void)
 	finish(t);
 }
 
+/* Also before what MSG_MORE had left open, which then goes under the new key. */
+static void answer_before_open_record(void)
+{
+	struct batch *b = batch_new();
+	struct conn c;
+	struct keys tx;
+
+	conn_open_attended(&c);
+	EQ(SYS(send(c.fd, "open", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
+	peer_say(&c, HANDSHAKE, "KeyUpdate, requested");
+	expect_said(&c, HANDSHAKE, "KeyUpdate, requested");
+	tx = make_keys(5);
+	batch_say(b, HANDSHAKE, "KeyUpdate");
+	batch_key(b, KSSL_OP_TX_KEY, &tx);
+	batch_op(b, KSSL_OP_CONTINUE);
+	SYS(batch_write(b, c.control));
+	peer_expect(&c.peer, HANDSHAKE, "KeyUpdate", 9);
+	c.peer.rx = tx;
+	EQ(SYS(send(c.fd, "closed", 6, MSG_NOSIGNAL)), 6);
+	peer_expect(&c.peer, DATA, "openclosed", 10);
+}
+
 /* Our own KeyUpdate needs nobody's answer. */
 static void own_key_update(void)
 {
@@ -409,7 +433,6 @@ static void own_key_update(void)
 	struct conn c;
 	int i;
 
-	conn_open_attended(&c);
 	load_start(&l, &c);
 	for (i = 0; i < 5 * ROUNDS; i++) {
 		tx = make_keys(100 + i);
@@ -432,6 +455,7 @@ static const struct test tests[] = {
 	{ "data_before_finished", ONLY_12, data_before_finished },
 	{ "key_update", ONLY_13, key_update },
 	{ "answer_comes_first", ONLY_13, answer_comes_first },
+	{ "answer_before_open_record", ONLY_13, answer_before_open_record },
 	{ "own_key_update", ONLY_13, own_key_update },
 	{}
 };

@@ -15,6 +15,9 @@
 /* Only a backstop: no test waits for time to pass. */
 #define BACKSTOP	120
 
+/* Worth a note. */
+#define SLOW		10
+
 #define EXIT_SKIP	77
 
 const struct variant *v;
@@ -164,6 +167,7 @@ static int wait_child(pid_t pid)
 /* Run @t in a child; 0 ok, 1 not ok, EXIT_SKIP. */
 static int run_one(const struct test *t, const struct variant *with)
 {
+	time_t begin = time(NULL);
 	int status;
 	pid_t pid;
 
@@ -184,6 +188,8 @@ static int run_one(const struct test *t, const struct variant *with)
 	setpgid(pid, pid);
 	status = wait_child(pid);
 	kill(-pid, SIGKILL);
+	if (time(NULL) - begin >= SLOW)
+		note("took %lld s", (long long)(time(NULL) - begin));
 	if (status == -1) {
 		note("hangs");
 		return 1;

@@ -226,7 +226,8 @@ void link_open(struct link *l, const struct peer_setup *setup, struct kssl_confi
 
 void link_close(struct link *l)
 {
-	close(l->fd);
+	if (l->fd >= 0)
+		close(l->fd);
 	l->fd = -1;
 	link_wait(l, KSSL_EVENT_CLOSED, ANYBODY, 1);
 	kssl_free(l->k);

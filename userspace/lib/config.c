@@ -39,7 +39,9 @@ struct kssl_config *kssl_config_new(void)
 	config->client_renegotiation = 1;
 	config->timeout_ms = TIMEOUT_MS;
 	config->ctx = SSL_CTX_new(TLS_method());
+	/* Without parameters a server would never agree on DHE. */
 	if (!config->ctx || !SSL_CTX_set_min_proto_version(config->ctx, KSSL_TLS12) ||
+	    !SSL_CTX_set_dh_auto(config->ctx, 1) ||
 	    !SSL_CTX_set_default_verify_paths(config->ctx) || !set_session_context(config)) {
 		kssl_config_free(config);
 		ERR_clear_error();

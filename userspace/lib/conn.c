@@ -26,7 +26,9 @@ int64_t kssl_now_ms(void)
 /** kssl_conn_is_busy() - a handshake runs, or its batch waits */
 bool kssl_conn_is_busy(const struct kssl *k)
 {
-	return k->state <= KSSL_CONN_OPEN && (kssl_engine_is_busy(k->engine) || k->batch.len);
+	/* What was begun after our close_notify, nobody will end. */
+	return k->state <= KSSL_CONN_OPEN && !k->tx_closed &&
+	       (kssl_engine_is_busy(k->engine) || k->batch.len);
 }
 
 /**
@@ -75,7 +77,9 @@ static void collect(struct kssl *k)
 		return;
 	kssl_conn_look(k);
 	for (i = 0; i < count; i++)
-		kssl_event_queue(k, events[i].event, events[i].by_peer, events[i].sending);
+		if (!events[i].sending || !k->tx_closed)
+			kssl_event_queue(k, events[i].event, events[i].by_peer,
+					 events[i].sending);
 	pthread_cond_broadcast(&k->changed);
 }
 
@@ -109,7 +113,8 @@ void kssl_conn_flush(struct kssl *k)
 			return;
 		}
 		if (ret == -EPIPE) {
-			/* Our side is closed, or all of it: an event tells. */
+			/* Our side is closed, or all of it: then an event tells. */
+			k->tx_closed = true;
 			kssl_batch_drop_output(&k->batch);
 			if (k->batch.len)
 				kssl_control_write(k->control, k->batch.buf, k->batch.len);

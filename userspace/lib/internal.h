@@ -79,6 +79,7 @@ struct kssl_queued {
  * @forked: this is a child's copy, of no use
  * @event_loop: no attendant
  * @want_write: @batch waits for room in the kernel
+ * @tx_closed: the kernel takes no more records of ours
  * @engine: OpenSSL's side
  * @batch: not yet written
  * @before: status when the step under way began
@@ -107,6 +108,7 @@ struct kssl {
 	bool forked;
 	bool event_loop;
 	bool want_write;
+	bool tx_closed;
 	struct kssl_engine *engine;
 	struct kssl_batch batch;
 	struct kssl_status before;

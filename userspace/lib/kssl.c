@@ -307,6 +307,7 @@ static int conclude(struct kssl *k, int ret, const char *why)
 	return ret;
 }
 
+/* Locks @k if it is fit for a step of ours. */
 static int begin(struct kssl *k)
 {
 	int ret;
@@ -314,16 +315,24 @@ static int begin(struct kssl *k)
 	if (k->forked)
 		return -ESRCH;
 	pthread_mutex_lock(&k->lock);
+	/* One at a time: the kernel bounds the keys of a batch. */
+	if (k->want_write)
+		kssl_conn_flush(k);
 	ret = usable(k);
-	if (ret) {
+	if (!ret && k->want_write) {
+		snprintf(k->text, sizeof(k->text), "the peer does not read; the last step still waits");
+		ret = -EALREADY;
+	}
+	kssl_conn_look(k);
+	if (!ret && (k->tx_closed || k->last.tx.state == KSSL_STATE_CLOSED)) {
+		snprintf(k->text, sizeof(k->text), "sending is closed");
+		ret = -EPIPE;
+	}
+	if (ret)
 		pthread_mutex_unlock(&k->lock);
-		return ret;
-	}
-	if (!kssl_engine_is_busy(k->engine)) {
-		kssl_conn_look(k);
+	else if (!kssl_engine_is_busy(k->engine))
 		k->before = k->last;
-	}
-	return 0;
+	return ret;
 }
 
 int kssl_renegotiate(struct kssl *k, int how)
