@@ -308,7 +308,9 @@ static int tx_error(struct kssl_sock *ctx)
 		return -dir->err;
 	if (sk->sk_err)
 		return -sk->sk_err;
-	if (dir->closed || (sk->sk_shutdown & SEND_SHUTDOWN))
+	/* Also while close_notify is only due: nothing of ours may slip in before it. */
+	if (dir->closed || ctx->tx.alert == KSSL_ALERT_CLOSE_NOTIFY ||
+	    (sk->sk_shutdown & SEND_SHUTDOWN))
 		return -EPIPE;
 	if (!dir->epoch && !ctx->attended)
 		return -ENOKEY;

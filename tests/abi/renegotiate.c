@@ -64,9 +64,10 @@ static void *write_messages(void *arg)
 /* Small buffers, so that what the peer waits for is not far behind. */
 static void load_start(struct load *l, struct conn *c)
 {
-	int i;
+	int i, rcvbuf = 65536;
 
 	conn_connect_bufs(c, 0, 32768);
+	SYS(setsockopt(c->peer.fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf)));
 	conn_attach(c);
 	c->control = SYS(take_control(c->fd));
 	conn_hand_over(c);

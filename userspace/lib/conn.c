@@ -104,9 +104,9 @@ void kssl_conn_flush(struct kssl *k)
 	int ret;
 
 	k->want_write = false;
-	if (k->batch.err)
+	if (k->batch.err) {
 		refuse(k, k->batch.err);
-	else if (k->batch.len) {
+	} else if (k->batch.len) {
 		ret = kssl_control_write(k->control, k->batch.buf, k->batch.len);
 		if (ret == -EAGAIN) {
 			k->want_write = true;

@@ -75,8 +75,9 @@ struct kssl_event_info {
 	struct kssl_status after;
 	const char *text;		/* one line for a person */
 };
-void kssl_config_set_event_callback(struct kssl_config *config,
-	void (*cb)(struct kssl *k, const struct kssl_event_info *info, void *arg), void *arg);
+
+typedef void kssl_event_fn(struct kssl *k, const struct kssl_event_info *info, void *arg);
+void kssl_config_set_event_callback(struct kssl_config *config, kssl_event_fn *cb, void *arg);
 
 /*
  * Handshake on a connected socket; the caller keeps fd and closes it himself.
