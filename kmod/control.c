@@ -467,7 +467,7 @@ static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
 
 	memcpy(&error, payload, sizeof(error));
 	/* In the plain phase only the helper can read what alert the peer sent. */
-	if (error.who != KSSL_WHO_PEER)
+	if (error.who != KSSL_WHO_PEER || error.has_alert)
 		error.who = KSSL_WHO_HELPER;
 	error.reserved = 0;
 	error.has_alert = !!error.has_alert;
