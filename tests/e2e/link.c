@@ -176,19 +176,24 @@ static int listen_on_loopback(int *port)
 	return fd;
 }
 
-void link_tcp(struct link *l, const struct peer_setup *setup)
+void link_init(struct link *l, int server)
 {
-	struct pollfd pfd = { .events = POLLIN };
-	int port;
-
 	l->fd = -1;
-	l->server = !setup->server;
+	l->server = server;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->happened, NULL);
 	init_stream(&l->up, 0x9e3779b97f4a7c15);
 	init_stream(&l->down, 0xc2b2ae3d27d4eb4f);
 	current = l;
 	explain = explain_link;
+}
+
+void link_tcp(struct link *l, const struct peer_setup *setup)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	int port;
+
+	link_init(l, !setup->server);
 	if (setup->server) {
 		peer_start(&l->peer, setup, 0);
 		l->fd = connect_to(&l->peer);
@@ -199,6 +204,20 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
 	l->fd = SYS(accept4(pfd.fd, NULL, NULL, SOCK_CLOEXEC));
 	close(pfd.fd);
+}
+
+int link_pair(struct link *l, int server)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int port, listener = listen_on_loopback(&port);
+	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	link_init(l, server);
+	addr.sin_port = htons(port);
+	SYS(connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
+	l->fd = SYS(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	close(listener);
+	return fd;
 }
 
 struct kssl *link_handshake(struct link *l, struct kssl_config *config, const char *name)

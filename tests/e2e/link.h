@@ -94,6 +94,9 @@ struct link {
 /* Our side: a configuration that trusts the test's authority and, with @cert, has that one. */
 struct kssl_config *link_config(const char *cert);
 
+/* Without a peer: everything but a socket; and with one whose other end is returned. */
+void link_init(struct link *l, int server);
+int link_pair(struct link *l, int server);
 /* Start the peer and connect the two by TCP. */
 void link_tcp(struct link *l, const struct peer_setup *setup);
 /* Our side's handshake; NULL with errno if it fails. @name: the server we want to talk to. */
