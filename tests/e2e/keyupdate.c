@@ -123,7 +123,10 @@ static void many(void)
 	open_usual();
 	for (i = 1; i <= 20; i++) {
 		update_and_request(&l);
-		link_move(&l, 100, 100);
+		/* It has seen the request, so its next data comes behind the answer. */
+		link_move(&l, 100, 0);
+		link_move(&l, 0, 100);
+		link_wait(&l, KSSL_EVENT_KEY_UPDATE, 0, 2 * i);
 	}
 	for (i = 1; i <= 20; i++) {
 		say_K(&l);
