@@ -220,8 +220,9 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (READ_ONCE(ctx->rx.dir.closed) || (shut & RCV_SHUTDOWN))
 		mask |= EPOLLRDHUP;
+	/* As TCP does; a read finds out why, if the work has not yet. */
 	if (shut == SHUTDOWN_MASK || sk->sk_state == TCP_CLOSE)
-		mask |= EPOLLHUP;
+		mask |= EPOLLHUP | EPOLLIN | EPOLLRDNORM;
 	/* Once SO_ERROR has it; before, reads and writes have. */
 	if (READ_ONCE(ctx->reported) || sk->sk_err)
 		mask |= EPOLLERR;
