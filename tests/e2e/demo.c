@@ -14,6 +14,8 @@
 #include <unistd.h>
 #include "link.h"
 
+#define SESSIONS	8
+
 /* Between two of these something happens to the keys. */
 #define PARTS	6
 
@@ -44,6 +46,11 @@ static void renegotiate(struct link *link)
 static void update(struct link *link)
 {
 	GIVES(kssl_key_update(link->k, 0), 0);
+}
+
+static void update_and_request(struct link *link)
+{
+	GIVES(kssl_key_update(link->k, 1), 0);
 }
 
 static void say_r(struct link *link)
@@ -95,12 +102,16 @@ static void peer_acts(uint64_t part)
 	int count = link_count(&l, event, 1);
 	uint64_t up = up_to_peer(part / 2);
 
-	if (is_13()) {
-		/* gnutls-serv has no command for it. */
-		if (!l.peer.echo)
-			link_at(&l, up / 2, say_k);
-		else
-			count--;
+	if (is_13() && l.peer.echo) {
+		/* It has no command for that, but obeys a request; when it next sends. */
+		count = link_count(&l, event, 0) + 1;
+		update_and_request(&l);
+		link_move(&l, up / 2, 0);
+		link_move(&l, up - up / 2, 0);
+		link_wait(&l, event, 0, count + 1);
+		return;
+	} else if (is_13()) {
+		link_at(&l, up / 2, say_k);
 		link_move(&l, up, 0);
 	} else if (v->stack == OPENSSL && v->server) {
 		peer_command(&l.peer, "R\n");
@@ -117,6 +128,26 @@ static void peer_acts(uint64_t part)
 	if (!l.peer.echo)
 		link_move(&l, 0, part - up);
 	link_wait(&l, event, 1, count + 1);
+}
+
+static void print_digest(const char *what, uint64_t bytes, const uint8_t *source, const uint8_t *sink)
+{
+	printf("    %-22s %6.1f MiB  SHA-256 sent %02x%02x%02x%02x.., received %02x%02x%02x%02x..\n",
+	       what, bytes / 1048576.0, source[0], source[1], source[2], source[3],
+	       sink[0], sink[1], sink[2], sink[3]);
+}
+
+static void print_digests(void)
+{
+	uint8_t digests[4][DIGEST_LEN];
+
+	link_digests(&l, digests);
+	if (l.peer.echo) {
+		print_digest("there and back again", l.up.got, digests[0], digests[1]);
+		return;
+	}
+	print_digest("from us to the peer", l.up.got, digests[0], digests[1]);
+	print_digest("from the peer to us", l.down.got, digests[2], digests[3]);
 }
 
 static void session(uint64_t bytes, struct result *result)
@@ -139,6 +170,7 @@ static void session(uint64_t bytes, struct result *result)
 	move_part(part);
 	GIVES(kssl_wait(l.k, 60000), 0);
 
+	print_digests();
 	link_check_data(&l);
 	result->by_us = link_count(&l, event, 0);
 	result->by_peer = link_count(&l, event, 1);
@@ -170,8 +202,6 @@ static void run_session(const struct variant *with, uint64_t bytes, struct resul
 		signal(SIGPIPE, SIG_IGN);
 		v = with;
 		session(bytes, result);
-		printf("    %.1f MiB up and down, digests %s\n", result->moved / 1048576.0,
-		       result->good ? "match" : "DIFFER");
 		fflush(stdout);
 		_exit(0);
 	}
