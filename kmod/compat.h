@@ -31,6 +31,11 @@ static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_
 }
 #endif
 
+/* 6.16: the hash contexts of the crypto library are public structs; tried from 7.0 on */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define KSSL_COMPAT_HASH_LIBRARY
+#endif
+
 /* 6.12: asm/unaligned.h became linux/unaligned.h */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/unaligned.h>

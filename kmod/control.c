@@ -211,6 +211,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
  * @rx_held: what receiving will be like
  * @rx_plain: likewise
  * @rx_epoch: likewise
+ * @etm: encrypt-then-MAC was ever in use
  * @control_bytes: length of @records
  * @records: sealed records
  */
@@ -224,6 +225,7 @@ struct batch {
 	bool rx_held;
 	bool rx_plain;
 	struct kssl_epoch *rx_epoch;
+	bool etm;
 	unsigned int control_bytes;
 	struct list_head records;
 };
@@ -312,9 +314,16 @@ static int prepare(struct batch *b)
 	return ret;
 }
 
-/* May @e follow @old?  Within TLS 1.3 only the key may change (RFC 8446 4.6.3). */
-static int check_successor(const struct kssl_epoch *old, const struct kssl_epoch *e)
+/*
+ * May @e follow @old?  Within TLS 1.3 only the key may change (RFC 8446 4.6.3), and
+ * once there was encrypt-then-MAC there is no way back (RFC 7366 3.1).
+ */
+static int check_successor(struct batch *b, const struct kssl_epoch *old,
+			   const struct kssl_epoch *e)
 {
+	if (b->etm && kssl_epoch_is_mte(e))
+		return -EINVAL;
+	b->etm |= e->flags & KSSL_KEY_ETM;
 	if (!old)
 		return 0;
 	if (old->ver != e->ver)
@@ -372,7 +381,7 @@ static int stage_tx_key(struct batch *b)
 {
 	struct kssl_epoch *e = b->epochs[b->next_epoch++];
 
-	if (check_successor(b->tx.epoch, e))
+	if (check_successor(b, b->tx.epoch, e))
 		return -EINVAL;
 	b->tx.epoch = e;
 	b->tx.plain = false;
@@ -383,7 +392,7 @@ static int stage_rx_key(struct batch *b)
 {
 	struct kssl_epoch *e = b->epochs[b->next_epoch++];
 
-	if (!b->rx_held || check_successor(b->rx_epoch, e))
+	if (!b->rx_held || check_successor(b, b->rx_epoch, e))
 		return -EINVAL;
 	b->rx_epoch = e;
 	b->rx_plain = false;
@@ -453,6 +462,7 @@ static int stage(struct kssl_sock *ctx, struct batch *b)
 	b->rx_held = ctx->rx.held;
 	b->rx_plain = ctx->rx.dir.plain;
 	b->rx_epoch = ctx->rx.dir.epoch;
+	b->etm = ctx->etm;
 	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
 		ret = stage_op(ctx, b, &op, payload);
 		if (ret)

@@ -2,68 +2,57 @@
 /*
  * The only caller of the Kernel Crypto API's ciphers.  One completion serves
  * transforms that finish at once and those that finish later.
- */
-#include <crypto/aead.h>
-#include "kssl.h"
-
-/**
- * kssl_crypt_setup() - allocate and key the transform of an epoch
- * @e: epoch with suite set
- * @key: cipher key
- * @key_len: its length
  *
  * Asynchronous transforms are not masked out: on x86 the fast ones are flagged
  * so although they run at once in process context.
+ */
+#include <crypto/aead.h>
+#include <crypto/skcipher.h>
+#include "kssl.h"
+
+#define MAY	(CRYPTO_TFM_REQ_MAY_BACKLOG | CRYPTO_TFM_REQ_MAY_SLEEP)
+
+/* What crypto_alloc_*() says of an algorithm that is not there. */
+static int alloc_error(const void *tfm)
+{
+	return PTR_ERR(tfm) == -ENOENT ? -ENOPKG : PTR_ERR(tfm);
+}
+
+/**
+ * kssl_crypt_aead_setup() - allocate and key the AEAD of an epoch
+ * @e: epoch with suite set
+ * @key: cipher key, as long as the suite says
  *
  * Context: Process context, may sleep and load modules.
  * Return: 0, %-ENOPKG if this kernel lacks the algorithm, %-ENOMEM, or what the
- * driver says of the key. The caller calls kssl_crypt_teardown() in any case.
+ * driver says of the key. The caller calls kssl_crypt_aead_teardown() in any case.
  */
-int kssl_crypt_setup(struct kssl_epoch *e, const u8 *key, unsigned int key_len)
+int kssl_crypt_aead_setup(struct kssl_epoch *e, const u8 *key)
 {
 	const struct kssl_cipher *cipher = e->suite->cipher;
-	struct crypto_aead *aead;
+	struct crypto_aead *aead = crypto_alloc_aead(cipher->alg, 0, 0);
 	int ret;
 
-	aead = crypto_alloc_aead(cipher->alg, 0, 0);
 	if (IS_ERR(aead))
-		return PTR_ERR(aead) == -ENOENT ? -ENOPKG : PTR_ERR(aead);
+		return alloc_error(aead);
 	e->aead = aead;
-
-	ret = crypto_aead_setkey(aead, key, key_len);
+	ret = crypto_aead_setkey(aead, key, cipher->key_len);
 	if (!ret)
 		ret = crypto_aead_setauthsize(aead, cipher->tag_len);
 	if (ret)
 		return ret;
-
-	e->req = aead_request_alloc(aead, GFP_KERNEL);
-	return e->req ? 0 : -ENOMEM;
+	e->aead_req = aead_request_alloc(aead, GFP_KERNEL);
+	return e->aead_req ? 0 : -ENOMEM;
 }
 
 /**
- * kssl_crypt_teardown() - free what kssl_crypt_setup() made
+ * kssl_crypt_aead_teardown() - free what kssl_crypt_aead_setup() made
  * @e: epoch, possibly half set up
  */
-void kssl_crypt_teardown(struct kssl_epoch *e)
+void kssl_crypt_aead_teardown(struct kssl_epoch *e)
 {
-	aead_request_free(e->req);
+	aead_request_free(e->aead_req);
 	crypto_free_aead(e->aead);
-}
-
-/**
- * kssl_crypt_has() - does this kernel have the algorithm?
- * @cipher: row of the cipher table
- *
- * Context: Process context, may sleep and load modules.
- */
-bool kssl_crypt_has(const struct kssl_cipher *cipher)
-{
-	struct crypto_aead *aead = crypto_alloc_aead(cipher->alg, 0, 0);
-
-	if (IS_ERR(aead))
-		return false;
-	crypto_free_aead(aead);
-	return true;
 }
 
 /**
@@ -80,12 +69,94 @@ bool kssl_crypt_has(const struct kssl_cipher *cipher)
 int kssl_crypt_aead(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 		    struct scatterlist *dst, unsigned int len)
 {
+	struct aead_request *req = e->aead_req;
 	DECLARE_CRYPTO_WAIT(wait);
 
-	aead_request_set_callback(e->req, CRYPTO_TFM_REQ_MAY_BACKLOG | CRYPTO_TFM_REQ_MAY_SLEEP,
-				  crypto_req_done, &wait);
-	aead_request_set_ad(e->req, e->aad_len);
-	aead_request_set_crypt(e->req, src, dst, len, e->nonce);
-	return crypto_wait_req(encrypt ? crypto_aead_encrypt(e->req) :
-					 crypto_aead_decrypt(e->req), &wait);
+	aead_request_set_callback(req, MAY, crypto_req_done, &wait);
+	aead_request_set_ad(req, e->aad_len);
+	aead_request_set_crypt(req, src, dst, len, e->nonce);
+	return crypto_wait_req(encrypt ? crypto_aead_encrypt(req) : crypto_aead_decrypt(req),
+			       &wait);
+}
+
+/**
+ * kssl_crypt_cbc_setup() - allocate and key the block cipher of an epoch
+ * @e: epoch with suite set
+ * @key: cipher key, as long as the suite says
+ *
+ * Context: Process context, may sleep and load modules.
+ * Return: as kssl_crypt_aead_setup(); the caller calls kssl_crypt_cbc_teardown().
+ */
+int kssl_crypt_cbc_setup(struct kssl_epoch *e, const u8 *key)
+{
+	const struct kssl_cipher *cipher = e->suite->cipher;
+	struct crypto_skcipher *cbc = crypto_alloc_skcipher(cipher->alg, 0, 0);
+	int ret;
+
+	if (IS_ERR(cbc))
+		return alloc_error(cbc);
+	e->cbc = cbc;
+	ret = crypto_skcipher_setkey(cbc, key, cipher->key_len);
+	if (ret)
+		return ret;
+	e->cbc_req = skcipher_request_alloc(cbc, GFP_KERNEL);
+	return e->cbc_req ? 0 : -ENOMEM;
+}
+
+/**
+ * kssl_crypt_cbc_teardown() - free what kssl_crypt_cbc_setup() made
+ * @e: epoch, possibly half set up
+ */
+void kssl_crypt_cbc_teardown(struct kssl_epoch *e)
+{
+	skcipher_request_free(e->cbc_req);
+	crypto_free_skcipher(e->cbc);
+}
+
+/**
+ * kssl_crypt_cbc() - run the block cipher of an epoch and wait for it
+ * @e: epoch; its nonce is the IV, and is spent
+ * @encrypt: direction
+ * @src: input
+ * @dst: output; may be @src
+ * @len: bytes, whole blocks
+ *
+ * Context: Process context. Caller serializes use of @e.
+ * Return: 0 or the error of the driver.
+ */
+int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
+		   struct scatterlist *dst, unsigned int len)
+{
+	struct skcipher_request *req = e->cbc_req;
+	DECLARE_CRYPTO_WAIT(wait);
+
+	skcipher_request_set_callback(req, MAY, crypto_req_done, &wait);
+	skcipher_request_set_crypt(req, src, dst, len, e->nonce);
+	return crypto_wait_req(encrypt ? crypto_skcipher_encrypt(req) :
+					 crypto_skcipher_decrypt(req), &wait);
+}
+
+/**
+ * kssl_crypt_has() - does this kernel have the algorithms?
+ * @cipher: row of the cipher table
+ *
+ * Context: Process context, may sleep and load modules.
+ */
+bool kssl_crypt_has(const struct kssl_cipher *cipher)
+{
+	struct crypto_skcipher *cbc;
+	struct crypto_aead *aead;
+
+	if (!cipher->hash) {
+		aead = crypto_alloc_aead(cipher->alg, 0, 0);
+		if (IS_ERR(aead))
+			return false;
+		crypto_free_aead(aead);
+		return true;
+	}
+	cbc = crypto_alloc_skcipher(cipher->alg, 0, 0);
+	if (IS_ERR(cbc))
+		return false;
+	crypto_free_skcipher(cbc);
+	return !kssl_hash_get(cipher->hash);
 }

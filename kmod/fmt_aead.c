@@ -2,10 +2,15 @@
 /*
  * Records protected by an AEAD.  Owns nonce and additional data; knows no socket.
  *
- * TLS 1.2, GCM and CCM (RFC 5246 6.2.3.3, RFC 5288 3):
+ * TLS 1.2, GCM and CCM (RFC 5246 6.2.3.3, RFC 5288 3, RFC 6655 3):
  *	header | explicit nonce 8 | content | tag
  *	nonce = salt 4 | explicit nonce 8
  *	additional data = seq 8 | type 1 | version 2 | length of content 2
+ *
+ * TLS 1.2, ChaCha20-Poly1305 (RFC 7905 2):
+ *	header | content | tag
+ *	nonce = iv 12 xor seq
+ *	additional data as above
  *
  * TLS 1.3 (RFC 8446 5.2, 5.3):
  *	header | content | type 1 | zero padding | tag
@@ -15,16 +20,43 @@
 #include <crypto/scatterwalk.h>
 #include "kssl.h"
 
+static int aead_setup(struct kssl_epoch *e, const struct kssl_key *key)
+{
+	const struct kssl_cipher *cipher = e->suite->cipher;
+
+	e->trailer_len = cipher->tag_len;
+	if (e->ver->flags & KSSL_V_INNER_TYPE) {
+		e->aad_len = KSSL_HEADER_LEN;
+	} else {
+		e->prefix_len = cipher->explicit_len;
+		e->aad_len = 8 + KSSL_HEADER_LEN;
+	}
+	memcpy(e->iv, key->iv, key->iv_len);
+	e->nonce[0] = cipher->lead;
+	return kssl_crypt_aead_setup(e, key->key);
+}
+
+static unsigned int aead_suffix_len(const struct kssl_epoch *e, unsigned int payload_len)
+{
+	return e->suite->cipher->tag_len + !!(e->ver->flags & KSSL_V_INNER_TYPE);
+}
+
+static bool aead_legal_len(const struct kssl_epoch *e, unsigned int body_len)
+{
+	return body_len >= e->prefix_len + aead_suffix_len(e, 0);
+}
+
 static void make_nonce(struct kssl_epoch *e, u64 seq, const u8 *explicit)
 {
-	unsigned int salt_len = e->suite->cipher->salt_len;
+	const struct kssl_cipher *cipher = e->suite->cipher;
+	u8 *nonce = e->nonce + !!cipher->lead;
 
 	if (e->prefix_len) {
-		memcpy(e->nonce, e->iv, salt_len);
-		memcpy(e->nonce + salt_len, explicit, e->prefix_len);
+		memcpy(nonce, e->iv, cipher->salt_len);
+		memcpy(nonce + cipher->salt_len, explicit, e->prefix_len);
 	} else {
-		memcpy(e->nonce, e->iv, 4);
-		put_unaligned_be64(get_unaligned_be64(e->iv + 4) ^ seq, e->nonce + 4);
+		memcpy(nonce, e->iv, 4);
+		put_unaligned_be64(get_unaligned_be64(e->iv + 4) ^ seq, nonce + 4);
 	}
 }
 
@@ -77,7 +109,7 @@ static int strip_padding(struct scatterlist *dst, unsigned int aad_len, unsigned
  * @type: content type
  * @prefix: (out) header and explicit nonce
  * @sg: entry 0 is free for the additional data; then the content, then
- *	e->suffix_len bytes of room
+ *	what suffix_len says of room
  * @payload_len: bytes of content
  *
  * Context: Process context. Caller serializes use of @e.
@@ -95,7 +127,7 @@ static int aead_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *pref
 		len++;
 	}
 	kssl_record_build(prefix, outer, e->ver->record_wire,
-			  e->prefix_len + payload_len + e->suffix_len);
+			  e->prefix_len + payload_len + aead_suffix_len(e, payload_len));
 	if (e->prefix_len)
 		put_unaligned_be64(nonce, prefix + KSSL_HEADER_LEN);
 	make_nonce(e, seq, prefix + KSSL_HEADER_LEN);
@@ -148,6 +180,10 @@ static int aead_open(struct kssl_epoch *e, u64 seq, const u8 *prefix,
 }
 
 const struct kssl_fmt kssl_fmt_aead = {
+	.setup = aead_setup,
+	.teardown = kssl_crypt_aead_teardown,
+	.suffix_len = aead_suffix_len,
+	.legal_len = aead_legal_len,
 	.seal = aead_seal,
 	.open = aead_open,
 };

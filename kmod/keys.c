@@ -7,10 +7,12 @@
 
 static int check_key(const struct kssl_key *key, const struct kssl_suite *suite)
 {
-	if (key->flags || key->reserved || key->mac_key_len)
+	/* Encrypt-then-MAC needs a MAC (RFC 7366 3). */
+	if (key->reserved || key->flags & ~(suite->cipher->hash ? KSSL_KEY_ETM : 0))
 		return -EINVAL;
 	if (key->key_len != suite->cipher->key_len ||
-	    key->iv_len != kssl_suite_iv_len(suite))
+	    key->iv_len != kssl_suite_iv_len(suite) ||
+	    key->mac_key_len != kssl_suite_mac_key_len(suite))
 		return -EINVAL;
 	/* The last number may not be used, lest the next one wrap (RFC 5246 6.1). */
 	return key->seq == U64_MAX ? -EINVAL : 0;
@@ -46,22 +48,21 @@ struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key)
 	e->suite = suite;
 	e->ver = kssl_version_find(suite->version);
 	e->flags = key->flags;
-	e->suffix_len = suite->cipher->tag_len;
-	if (e->ver->flags & KSSL_V_INNER_TYPE) {
-		e->suffix_len++;
-		e->aad_len = KSSL_HEADER_LEN;
-	} else {
-		e->prefix_len = suite->cipher->explicit_len;
-		e->aad_len = 8 + KSSL_HEADER_LEN;
-	}
-	memcpy(e->iv, key->iv, key->iv_len);
-
-	ret = kssl_crypt_setup(e, key->key, key->key_len);
+	ret = suite->cipher->fmt->setup(e, key);
 	if (ret) {
 		kssl_epoch_put(e);
 		return ERR_PTR(ret);
 	}
 	return e;
+}
+
+/**
+ * kssl_epoch_is_mte() - is it MAC-then-encrypt?
+ * @e: epoch
+ */
+bool kssl_epoch_is_mte(const struct kssl_epoch *e)
+{
+	return e->suite->cipher->hash && !(e->flags & KSSL_KEY_ETM);
 }
 
 /**
@@ -72,6 +73,6 @@ void kssl_epoch_put(struct kssl_epoch *e)
 {
 	if (!e || !refcount_dec_and_test(&e->ref))
 		return;
-	kssl_crypt_teardown(e);
+	e->suite->cipher->fmt->teardown(e);
 	kfree_sensitive(e);
 }

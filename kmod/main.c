@@ -13,6 +13,7 @@ static int __init kssl_init(void)
 static void __exit kssl_exit(void)
 {
 	kssl_ulp_unregister();
+	kssl_hash_exit();
 }
 
 module_init(kssl_init);

@@ -64,11 +64,11 @@ int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_
  * @h: (out) the header
  *
  * Return:
- * * %0 - @h is set; the body is at least as long as the format's overhead
+ * * %0 - @h is set; the body is of a length that its format can have
  * * %-EMSGSIZE - longer than allowed (RFC 5246 6.2.3, RFC 8446 5.2)
  * * %-EPROTO - content type not legal (RFC 8446 5.2: the outer one is 23)
  * * %-EPROTONOSUPPORT - version octets of another version
- * * %-EBADMSG - too short to have been sealed
+ * * %-EBADMSG - too short to have been sealed, or not whole blocks
  */
 int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_record_header *h)
 {
@@ -86,9 +86,7 @@ int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_re
 		return -EPROTONOSUPPORT;
 	if (h->body_len > KSSL_MAX_PAYLOAD + ver->max_expansion)
 		return -EMSGSIZE;
-	if (h->body_len < e->prefix_len + e->suffix_len)
-		return -EBADMSG;
-	return 0;
+	return e->suite->cipher->fmt->legal_len(e, h->body_len) ? 0 : -EBADMSG;
 }
 
 /**

@@ -158,7 +158,7 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 	}
 	if (src_segs < 0)
 		return ERR_PTR(src_segs);
-	skb = alloc_plain(sealed_len - e->suite->cipher->tag_len, rx->dst, &dst_segs);
+	skb = alloc_plain(sealed_len - e->trailer_len, rx->dst, &dst_segs);
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
 
@@ -519,6 +519,7 @@ void kssl_rx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq)
 		rx->established = true;
 	else if (!rx->dir.epoch || !(e->ver->flags & KSSL_V_REKEY_BY_MESSAGE))
 		rx->established = false;
+	ctx->etm |= e->flags & KSSL_KEY_ETM;
 	kssl_epoch_put(rx->dir.epoch);
 	rx->dir.epoch = e;
 	rx->dir.seq = seq;

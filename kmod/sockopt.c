@@ -64,7 +64,8 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 		ret = -dir->err;
 	else if (dir->closed)
 		ret = -EPIPE;
-	else if (dir->epoch && dir->epoch->ver != e->ver)
+	else if ((dir->epoch && dir->epoch->ver != e->ver) ||
+		 (ctx->etm && kssl_epoch_is_mte(e)))
 		ret = -EINVAL;
 	else if (tx)
 		ret = kssl_tx_seal_open(ctx);
@@ -111,7 +112,8 @@ static bool refused(int level, int optname)
  * Context: Process context, may sleep.
  * Return: 0, or
  * * %-EBUSY - the socket is, or was, attended by a helper
- * * %-EINVAL, %-E2BIG, %-EFAULT - malformed; another version than before
+ * * %-EINVAL, %-E2BIG, %-EFAULT - malformed; another version than before;
+ *   MAC-then-encrypt after encrypt-then-MAC (RFC 7366 3.1)
  * * %-EOPNOTSUPP, %-ENOPKG - suite unknown to this module, to this kernel; an
  *   option of TCP that would lead around the record layer
  * * %-ENOPROTOOPT - no such option
@@ -200,6 +202,7 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 			.version = suite->version,
 			.key_len = suite->cipher->key_len,
 			.iv_len = kssl_suite_iv_len(suite),
+			.mac_key_len = kssl_suite_mac_key_len(suite),
 			.tag_len = suite->cipher->tag_len,
 		};
 

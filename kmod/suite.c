@@ -16,30 +16,153 @@ static const struct kssl_version versions[] = {
 };
 
 /* RFC 5288 3: 4 bytes of salt, 8 bytes of explicit nonce. */
-static const struct kssl_cipher aes_128_gcm = {
-	.alg = "gcm(aes)", .fmt = &kssl_fmt_aead,
-	.key_len = 16, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
+#define GCM(_alg, _key_len) {							\
+	.alg = _alg, .fmt = &kssl_fmt_aead,					\
+	.key_len = _key_len, .salt_len = 4, .explicit_len = 8, .tag_len = 16,	\
+}
+
+/* RFC 6655 3, 4: as GCM; nonces of 12 leave 3 for CCM's own length field. */
+#define CCM(_alg, _key_len, _tag_len) {						\
+	.alg = _alg, .fmt = &kssl_fmt_aead, .lead = 2,				\
+	.key_len = _key_len, .salt_len = 4, .explicit_len = 8, .tag_len = _tag_len,	\
+}
+
+/* RFC 5246 6.2.3.2: an IV of one block with each record. */
+#define CBC(_alg, _key_len, _hash, _mac_len) {					\
+	.alg = _alg, .fmt = &kssl_fmt_cbc, .hash = &(_hash),			\
+	.key_len = _key_len, .explicit_len = 16, .tag_len = _mac_len,		\
+}
+
+static const struct kssl_cipher aes_128_gcm = GCM("gcm(aes)", 16);
+static const struct kssl_cipher aes_256_gcm = GCM("gcm(aes)", 32);
+static const struct kssl_cipher aes_128_ccm = CCM("ccm(aes)", 16, 16);
+static const struct kssl_cipher aes_256_ccm = CCM("ccm(aes)", 32, 16);
+static const struct kssl_cipher aes_128_ccm_8 = CCM("ccm(aes)", 16, 8);
+static const struct kssl_cipher aes_256_ccm_8 = CCM("ccm(aes)", 32, 8);
+static const struct kssl_cipher camellia_128_gcm = GCM("gcm(camellia)", 16);
+static const struct kssl_cipher camellia_256_gcm = GCM("gcm(camellia)", 32);
+static const struct kssl_cipher aria_128_gcm = GCM("gcm(aria)", 16);
+static const struct kssl_cipher aria_256_gcm = GCM("gcm(aria)", 32);
+static const struct kssl_cipher sm4_gcm = GCM("gcm(sm4)", 16);
+static const struct kssl_cipher sm4_ccm = CCM("ccm(sm4)", 16, 16);
+
+/* RFC 7905 2: no explicit nonce. */
+static const struct kssl_cipher chacha20_poly1305 = {
+	.alg = "rfc7539(chacha20,poly1305)", .fmt = &kssl_fmt_aead,
+	.key_len = 32, .salt_len = 12, .tag_len = 16,
 };
 
-static const struct kssl_cipher aes_256_gcm = {
-	.alg = "gcm(aes)", .fmt = &kssl_fmt_aead,
-	.key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
-};
+static const struct kssl_cipher aes_128_sha = CBC("cbc(aes)", 16, kssl_sha1, 20);
+static const struct kssl_cipher aes_256_sha = CBC("cbc(aes)", 32, kssl_sha1, 20);
+static const struct kssl_cipher aes_128_sha256 = CBC("cbc(aes)", 16, kssl_sha256, 32);
+static const struct kssl_cipher aes_256_sha256 = CBC("cbc(aes)", 32, kssl_sha256, 32);
+static const struct kssl_cipher aes_256_sha384 = CBC("cbc(aes)", 32, kssl_sha384, 48);
+static const struct kssl_cipher camellia_128_sha = CBC("cbc(camellia)", 16, kssl_sha1, 20);
+static const struct kssl_cipher camellia_256_sha = CBC("cbc(camellia)", 32, kssl_sha1, 20);
+static const struct kssl_cipher camellia_128_sha256 = CBC("cbc(camellia)", 16, kssl_sha256, 32);
+static const struct kssl_cipher camellia_256_sha256 = CBC("cbc(camellia)", 32, kssl_sha256, 32);
+static const struct kssl_cipher camellia_256_sha384 = CBC("cbc(camellia)", 32, kssl_sha384, 48);
+static const struct kssl_cipher aria_128_sha256 = CBC("cbc(aria)", 16, kssl_sha256, 32);
+static const struct kssl_cipher aria_256_sha384 = CBC("cbc(aria)", 32, kssl_sha384, 48);
 
 const struct kssl_suite kssl_suites[] = {
-	/* RFC 5288 3 */
-	{ 0x009c, 0x0303, &aes_128_gcm },	/* RSA */
+	/* RFC 5288 3; RSA, then DHE_RSA */
+	{ 0x009c, 0x0303, &aes_128_gcm },
 	{ 0x009d, 0x0303, &aes_256_gcm },
-	{ 0x009e, 0x0303, &aes_128_gcm },	/* DHE_RSA */
+	{ 0x009e, 0x0303, &aes_128_gcm },
 	{ 0x009f, 0x0303, &aes_256_gcm },
-	/* RFC 5289 3.2 */
-	{ 0xc02b, 0x0303, &aes_128_gcm },	/* ECDHE_ECDSA */
+	/* RFC 5289 3.2; ECDHE_ECDSA, then ECDHE_RSA */
+	{ 0xc02b, 0x0303, &aes_128_gcm },
 	{ 0xc02c, 0x0303, &aes_256_gcm },
-	{ 0xc02f, 0x0303, &aes_128_gcm },	/* ECDHE_RSA */
+	{ 0xc02f, 0x0303, &aes_128_gcm },
 	{ 0xc030, 0x0303, &aes_256_gcm },
+	/* RFC 7905 3; ECDHE_RSA, ECDHE_ECDSA, DHE_RSA */
+	{ 0xcca8, 0x0303, &chacha20_poly1305 },
+	{ 0xcca9, 0x0303, &chacha20_poly1305 },
+	{ 0xccaa, 0x0303, &chacha20_poly1305 },
+	/* RFC 6655 3, 4; RSA, then DHE_RSA */
+	{ 0xc09c, 0x0303, &aes_128_ccm },
+	{ 0xc09d, 0x0303, &aes_256_ccm },
+	{ 0xc09e, 0x0303, &aes_128_ccm },
+	{ 0xc09f, 0x0303, &aes_256_ccm },
+	{ 0xc0a0, 0x0303, &aes_128_ccm_8 },
+	{ 0xc0a1, 0x0303, &aes_256_ccm_8 },
+	{ 0xc0a2, 0x0303, &aes_128_ccm_8 },
+	{ 0xc0a3, 0x0303, &aes_256_ccm_8 },
+	/* RFC 7251 2; ECDHE_ECDSA */
+	{ 0xc0ac, 0x0303, &aes_128_ccm },
+	{ 0xc0ad, 0x0303, &aes_256_ccm },
+	{ 0xc0ae, 0x0303, &aes_128_ccm_8 },
+	{ 0xc0af, 0x0303, &aes_256_ccm_8 },
+	/* RFC 5246 A.5; RSA and DHE_RSA */
+	{ 0x002f, 0x0303, &aes_128_sha },
+	{ 0x0033, 0x0303, &aes_128_sha },
+	{ 0x0035, 0x0303, &aes_256_sha },
+	{ 0x0039, 0x0303, &aes_256_sha },
+	{ 0x003c, 0x0303, &aes_128_sha256 },
+	{ 0x003d, 0x0303, &aes_256_sha256 },
+	{ 0x0067, 0x0303, &aes_128_sha256 },
+	{ 0x006b, 0x0303, &aes_256_sha256 },
+	/* RFC 8422 6; ECDHE_ECDSA, then ECDHE_RSA */
+	{ 0xc009, 0x0303, &aes_128_sha },
+	{ 0xc00a, 0x0303, &aes_256_sha },
+	{ 0xc013, 0x0303, &aes_128_sha },
+	{ 0xc014, 0x0303, &aes_256_sha },
+	/* RFC 5289 3.1; ECDHE_ECDSA, then ECDHE_RSA */
+	{ 0xc023, 0x0303, &aes_128_sha256 },
+	{ 0xc024, 0x0303, &aes_256_sha384 },
+	{ 0xc027, 0x0303, &aes_128_sha256 },
+	{ 0xc028, 0x0303, &aes_256_sha384 },
+	/* RFC 5932 2; RSA and DHE_RSA */
+	{ 0x0041, 0x0303, &camellia_128_sha },
+	{ 0x0045, 0x0303, &camellia_128_sha },
+	{ 0x0084, 0x0303, &camellia_256_sha },
+	{ 0x0088, 0x0303, &camellia_256_sha },
+	{ 0x00ba, 0x0303, &camellia_128_sha256 },
+	{ 0x00be, 0x0303, &camellia_128_sha256 },
+	{ 0x00c0, 0x0303, &camellia_256_sha256 },
+	{ 0x00c4, 0x0303, &camellia_256_sha256 },
+	/* RFC 6367 2.1; ECDHE_ECDSA, then ECDHE_RSA */
+	{ 0xc072, 0x0303, &camellia_128_sha256 },
+	{ 0xc073, 0x0303, &camellia_256_sha384 },
+	{ 0xc076, 0x0303, &camellia_128_sha256 },
+	{ 0xc077, 0x0303, &camellia_256_sha384 },
+	/* RFC 6367 2.2; RSA, DHE_RSA, ECDHE_ECDSA, ECDHE_RSA */
+	{ 0xc07a, 0x0303, &camellia_128_gcm },
+	{ 0xc07b, 0x0303, &camellia_256_gcm },
+	{ 0xc07c, 0x0303, &camellia_128_gcm },
+	{ 0xc07d, 0x0303, &camellia_256_gcm },
+	{ 0xc086, 0x0303, &camellia_128_gcm },
+	{ 0xc087, 0x0303, &camellia_256_gcm },
+	{ 0xc08a, 0x0303, &camellia_128_gcm },
+	{ 0xc08b, 0x0303, &camellia_256_gcm },
+	/* RFC 6209 2.1, 2.2; RSA, DHE_RSA, ECDHE_ECDSA, ECDHE_RSA */
+	{ 0xc03c, 0x0303, &aria_128_sha256 },
+	{ 0xc03d, 0x0303, &aria_256_sha384 },
+	{ 0xc044, 0x0303, &aria_128_sha256 },
+	{ 0xc045, 0x0303, &aria_256_sha384 },
+	{ 0xc048, 0x0303, &aria_128_sha256 },
+	{ 0xc049, 0x0303, &aria_256_sha384 },
+	{ 0xc04c, 0x0303, &aria_128_sha256 },
+	{ 0xc04d, 0x0303, &aria_256_sha384 },
+	/* RFC 6209 2.3, 2.4; likewise */
+	{ 0xc050, 0x0303, &aria_128_gcm },
+	{ 0xc051, 0x0303, &aria_256_gcm },
+	{ 0xc052, 0x0303, &aria_128_gcm },
+	{ 0xc053, 0x0303, &aria_256_gcm },
+	{ 0xc05c, 0x0303, &aria_128_gcm },
+	{ 0xc05d, 0x0303, &aria_256_gcm },
+	{ 0xc060, 0x0303, &aria_128_gcm },
+	{ 0xc061, 0x0303, &aria_256_gcm },
 	/* RFC 8446 B.4 */
 	{ 0x1301, 0x0304, &aes_128_gcm },
 	{ 0x1302, 0x0304, &aes_256_gcm },
+	{ 0x1303, 0x0304, &chacha20_poly1305 },
+	{ 0x1304, 0x0304, &aes_128_ccm },
+	{ 0x1305, 0x0304, &aes_128_ccm_8 },
+	/* RFC 8998 2 */
+	{ 0x00c6, 0x0304, &sm4_gcm },
+	{ 0x00c7, 0x0304, &sm4_ccm },
 };
 
 const unsigned int kssl_suites_count = ARRAY_SIZE(kssl_suites);
@@ -82,7 +205,8 @@ const struct kssl_suite *kssl_suite_find(u16 id, u16 version)
  * @suite: row of the table
  *
  * Return: bytes that struct kssl_key.iv must have: the salt where part of the
- * nonce travels in the record, else the whole nonce (RFC 8446 5.3).
+ * nonce travels in the record, else the whole nonce (RFC 8446 5.3, RFC 7905 2);
+ * none where each record brings its IV (RFC 5246 6.2.3.2).
  */
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 {
@@ -91,4 +215,16 @@ unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 	if (!(ver->flags & KSSL_V_INNER_TYPE) && suite->cipher->explicit_len)
 		return suite->cipher->salt_len;
 	return suite->cipher->salt_len + suite->cipher->explicit_len;
+}
+
+/**
+ * kssl_suite_mac_key_len() - length of the MAC key
+ * @suite: row of the table
+ *
+ * Return: bytes that struct kssl_key.mac_key must have: what the hash gives (RFC
+ * 5246 6.3, A.6), 0 for an AEAD.
+ */
+unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite)
+{
+	return suite->cipher->hash ? suite->cipher->hash->digest_len : 0;
 }

@@ -58,6 +58,8 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	struct kssl_epoch *e = dir->epoch;
 	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
 	struct scatterlist sg[KSSL_BUF_SEGS + 1];
+	const struct kssl_fmt *fmt = e->suite->cipher->fmt;
+	unsigned int suffix_len = fmt->suffix_len(e, buf->payload_len);
 	unsigned int i, offset, entries = 1;
 	struct page *page;
 	int ret;
@@ -66,7 +68,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 
-	ret = kssl_buf_reserve(buf, e->suffix_len, e->suffix_len, true, &page, &offset);
+	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
 	if (ret < 0)
 		return ret;
 
@@ -80,13 +82,13 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 				    buf->seg[i].bv_len - skip, buf->seg[i].bv_offset + skip);
 	}
 	sg_mark_end(&sg[entries - 1]);
-	ret = e->suite->cipher->fmt->seal(e, dir->seq, dir->nonce, type,
-					  page_address(buf->seg[0].bv_page) +
-					  buf->seg[0].bv_offset, sg, buf->payload_len);
+	ret = fmt->seal(e, dir->seq, dir->nonce, type,
+			page_address(buf->seg[0].bv_page) + buf->seg[0].bv_offset, sg,
+			buf->payload_len);
 	if (ret)
 		return -EIO;	/* not -ENOMEM: the buffer may be half encrypted */
 
-	buf->len = prefix_len + buf->payload_len + e->suffix_len;
+	buf->len = prefix_len + buf->payload_len + suffix_len;
 	dir->seq++;
 	dir->nonce++;
 	dir->records++;
@@ -273,6 +275,7 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 {
 	struct kssl_dir *dir = &ctx->tx.dir;
 
+	ctx->etm |= e->flags & KSSL_KEY_ETM;
 	kssl_epoch_put(dir->epoch);
 	dir->epoch = e;
 	dir->seq = seq;

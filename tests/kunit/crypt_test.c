@@ -11,7 +11,7 @@ static struct kssl_epoch *epoch(struct kunit *test, const struct kssl_aead_vecto
 	KUNIT_ASSERT_NOT_NULL(test, e);
 	e->suite = kssl_suite_find(v->key_len == 16 ? 0x1301 : 0x1302, 0x0304);
 	KUNIT_ASSERT_NOT_NULL(test, e->suite);
-	KUNIT_ASSERT_EQ(test, kssl_crypt_setup(e, v->key, v->key_len), 0);
+	KUNIT_ASSERT_EQ(test, kssl_crypt_aead_setup(e, v->key), 0);
 	memcpy(e->nonce, v->nonce, sizeof(v->nonce));
 	e->aad_len = v->aad_len;
 	return e;
@@ -54,7 +54,7 @@ static void nist(struct kunit *test)
 		data[v->plain_len + 15] ^= 1;
 		KUNIT_EXPECT_EQ_MSG(test, run(e, false, buf, len, v->plain_len + 16), -EBADMSG,
 				    "%s", v->name);
-		kssl_crypt_teardown(e);
+		kssl_crypt_aead_teardown(e);
 	}
 }
 
@@ -78,14 +78,16 @@ static void missing_algorithm(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, e);
 	e->suite = &suite;
-	KUNIT_EXPECT_EQ(test, kssl_crypt_setup(e, key, 16), -ENOPKG);
-	kssl_crypt_teardown(e);
+	KUNIT_EXPECT_EQ(test, kssl_crypt_aead_setup(e, key), -ENOPKG);
+	kssl_crypt_aead_teardown(e);
 
 	/* a driver's own complaint, and nothing leaks on the way out */
 	memset(e, 0, sizeof(*e));
-	e->suite = kssl_suite_find(0x1301, 0x0304);
-	KUNIT_EXPECT_EQ(test, kssl_crypt_setup(e, key, 17), -EINVAL);
-	kssl_crypt_teardown(e);
+	none.alg = "gcm(aes)";
+	none.key_len = 17;
+	e->suite = &suite;
+	KUNIT_EXPECT_EQ(test, kssl_crypt_aead_setup(e, key), -EINVAL);
+	kssl_crypt_aead_teardown(e);
 }
 
 static struct kunit_case crypt_cases[] = {

@@ -96,13 +96,14 @@ static int seal(struct kunit *test, struct kssl_epoch *e, u64 seq, u64 nonce, u8
 		const u8 *content, unsigned int len, u8 *record, unsigned int step)
 {
 	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
-	struct scatterlist *sg = scatter(test, record + prefix_len, len + e->suffix_len, step);
+	unsigned int suffix_len = aead_suffix_len(e, len);
+	struct scatterlist *sg = scatter(test, record + prefix_len, len + suffix_len, step);
 	int ret;
 
 	if (len)
 		memcpy(record + prefix_len, content, len);
 	ret = e->suite->cipher->fmt->seal(e, seq, nonce, type, record, sg, len);
-	return ret ?: prefix_len + len + e->suffix_len;
+	return ret ?: prefix_len + len + suffix_len;
 }
 
 /*
@@ -258,7 +259,7 @@ static void any_length(struct kunit *test, u16 suite, u16 version)
 
 		len = i < 100 ? i : more[i - 100];
 		ret = seal(test, e, number, ~number, 20 + i % 4, content, len, record, 0);
-		KUNIT_EXPECT_EQ(test, ret, 5 + e->prefix_len + len + e->suffix_len);
+		KUNIT_EXPECT_EQ(test, ret, 5 + e->prefix_len + len + aead_suffix_len(e, len));
 		KUNIT_EXPECT_EQ(test, record[0], version == 0x0304 ? 23 : 20 + i % 4);
 		KUNIT_EXPECT_EQ(test, get_unaligned_be16(record + 1), 0x0303);
 		KUNIT_EXPECT_EQ(test, get_unaligned_be16(record + 3), ret - 5);

@@ -46,11 +46,11 @@ static void good(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, refcount_read(&e->ref), 1);
 		if (s->version == 0x0304) {
 			KUNIT_EXPECT_EQ(test, e->prefix_len, 0);
-			KUNIT_EXPECT_EQ(test, e->suffix_len, 1 + s->cipher->tag_len);
+			KUNIT_EXPECT_EQ(test, s->cipher->fmt->suffix_len(e, 0),
+					1 + s->cipher->tag_len);
 			KUNIT_EXPECT_EQ(test, e->aad_len, 5);
 		} else {
-			KUNIT_EXPECT_EQ(test, e->prefix_len, 8);
-			KUNIT_EXPECT_EQ(test, e->suffix_len, s->cipher->tag_len);
+			KUNIT_EXPECT_EQ(test, e->prefix_len, s->cipher->explicit_len);
 			KUNIT_EXPECT_EQ(test, e->aad_len, 13);
 		}
 		KUNIT_EXPECT_LE(test, e->aad_len, KSSL_AAD_MAX);

@@ -19,7 +19,7 @@ static struct kssl_epoch *epoch(struct kunit *test, u16 version)
 	e->suite = kssl_suite_find(version == 0x0304 ? 0x1301 : 0xc02f, version);
 	KUNIT_ASSERT_NOT_NULL(test, e->suite);
 	e->prefix_len = version == 0x0304 ? 0 : 8;
-	e->suffix_len = version == 0x0304 ? 17 : 16;
+	e->trailer_len = 16;
 	return e;
 }
 

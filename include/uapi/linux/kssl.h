@@ -84,7 +84,8 @@
  * @suite: IANA cipher suite number
  * @flags: KSSL_KEY_*; unknown bits are EINVAL
  * @key_len: bytes used of @key, must be what the suite says
- * @iv_len: bytes used of @iv: the GCM/CCM salt (4) or the whole IV (12)
+ * @iv_len: bytes used of @iv: the GCM/CCM salt (4), the whole IV (12), or none for
+ *	CBC, where each record brings its own
  * @mac_key_len: bytes used of @mac_key, 0 for AEAD suites
  * @reserved: zero
  * @seq: sequence number of the next record
@@ -112,7 +113,10 @@ struct kssl_key {
 	__u8	mac_key[KSSL_MAC_KEY_MAX];
 };
 
-/* struct kssl_key.flags: encrypt-then-MAC (RFC 7366), CBC suites only. */
+/*
+ * struct kssl_key.flags: encrypt-then-MAC (RFC 7366), CBC suites only.  Once it was
+ * in use, a CBC key without it is EINVAL (RFC 7366 3.1).
+ */
 #define KSSL_KEY_ETM		0x1
 
 /**
@@ -218,7 +222,8 @@ struct kssl_error {
  * @version: protocol version as on the wire
  * @key_len: length of the cipher key
  * @iv_len: length of struct kssl_key.iv
- * @mac_key_len: length of the MAC key, 0 for AEAD suites
+ * @mac_key_len: length of the MAC key; 0 for AEAD suites, so it also tells those
+ *	that can have KSSL_KEY_ETM
  * @tag_len: bytes of tag or MAC in each record
  *
  * getsockopt gives as many whole rows as fit and sets optlen to their length;

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Records protected by a block cipher in CBC mode and an HMAC.  Owns IV, MAC and
+ * padding; knows no socket.
+ *
+ * MAC-then-encrypt (RFC 5246 6.2.3.2):
+ *	header | IV 16 | E(content | MAC | padding)
+ *	MAC over seq 8 | type 1 | version 2 | length of content 2 | content
+ *
+ * Encrypt-then-MAC (RFC 7366 3):
+ *	header | IV 16 | E(content | padding) | MAC
+ *	MAC over seq 8 | type 1 | version 2 | length of IV and E() 2 | IV | E()
+ *
+ * padding is 1 to 256 octets, each of which is their number less one.
+ */
+#include <crypto/algapi.h>
+#include <crypto/scatterwalk.h>
+#include <linux/random.h>
+#include "ct.h"
+#include "kssl.h"
+
+#define BLOCK		16
+#define PADDING_MAX	256
+#define PSEUDO_LEN	(8 + KSSL_HEADER_LEN)	/* what the MAC covers before the content */
+
+/* Where a message's end can be, plus what lies before it in the same block of the hash. */
+#define TAIL_MAX	(KSSL_BLOCK_MAX + KSSL_DIGEST_MAX + PADDING_MAX)
+
+static bool is_etm(const struct kssl_epoch *e)
+{
+	return e->flags & KSSL_KEY_ETM;
+}
+
+static unsigned int mac_len_of(const struct kssl_epoch *e)
+{
+	return e->suite->cipher->tag_len;
+}
+
+static int cbc_setup(struct kssl_epoch *e, const struct kssl_key *key)
+{
+	const struct kssl_cipher *cipher = e->suite->cipher;
+	int ret;
+
+	e->prefix_len = cipher->explicit_len;
+	e->trailer_len = is_etm(e) ? cipher->tag_len : 0;
+	e->aad_len = PSEUDO_LEN;
+	ret = kssl_mac_setup(&e->mac, cipher->hash, key->mac_key, key->mac_key_len);
+	return ret ? ret : kssl_crypt_cbc_setup(e, key->key);
+}
+
+/* The shortest padding there is; longer ones only hide lengths, and badly. */
+static unsigned int padding_len(const struct kssl_epoch *e, unsigned int payload_len)
+{
+	return BLOCK - (payload_len + (is_etm(e) ? 0 : mac_len_of(e))) % BLOCK;
+}
+
+static unsigned int cbc_suffix_len(const struct kssl_epoch *e, unsigned int payload_len)
+{
+	return mac_len_of(e) + padding_len(e, payload_len);
+}
+
+static bool cbc_legal_len(const struct kssl_epoch *e, unsigned int body_len)
+{
+	unsigned int enciphered = body_len - e->prefix_len - e->trailer_len;
+
+	return body_len >= e->prefix_len + cbc_suffix_len(e, 0) && enciphered % BLOCK == 0;
+}
+
+/* Begin the MAC of a record. @len is a secret where the content's length is. */
+static void begin_mac(struct kssl_epoch *e, u64 seq, u8 type, u32 len)
+{
+	put_unaligned_be64(seq, e->aad);
+	kssl_record_build(e->aad + 8, type, e->ver->record_wire, len);
+}
+
+/* The MAC of encrypt-then-MAC: over IV and ciphertext, whose length everybody sees. */
+static int mac_of_ciphertext(struct kssl_epoch *e, u64 seq, u8 type, const u8 *iv,
+			     struct scatterlist *sg, unsigned int len, u8 *mac)
+{
+	struct kssl_mac_run run;
+
+	begin_mac(e, seq, type, e->prefix_len + len);
+	kssl_mac_begin(&run, &e->mac);
+	kssl_mac_update(&run, e->aad, PSEUDO_LEN);
+	kssl_mac_update(&run, iv, e->prefix_len);
+	kssl_mac_update_sg(&run, sg, 0, len);
+	return kssl_mac_final(&run, mac);
+}
+
+static int mac_of_content(struct kssl_epoch *e, u64 seq, u8 type, struct scatterlist *sg,
+			  unsigned int len, u8 *mac)
+{
+	struct kssl_mac_run run;
+
+	begin_mac(e, seq, type, len);
+	kssl_mac_begin(&run, &e->mac);
+	kssl_mac_update(&run, e->aad, PSEUDO_LEN);
+	kssl_mac_update_sg(&run, sg, 0, len);
+	return kssl_mac_final(&run, mac);
+}
+
+/* fmt.seal: see aead_seal() */
+static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefix,
+		    struct scatterlist *sg, unsigned int payload_len)
+{
+	unsigned int padding = padding_len(e, payload_len);
+	unsigned int mac_len = mac_len_of(e), len = payload_len;
+	u8 suffix[KSSL_DIGEST_MAX + BLOCK], *iv = prefix + KSSL_HEADER_LEN;
+	int ret = 0;
+
+	sg++;	/* an AEAD's additional data */
+	kssl_record_build(prefix, type, e->ver->record_wire,
+			  e->prefix_len + payload_len + mac_len + padding);
+	/* RFC 5246 6.2.3.2: unpredictable */
+	get_random_bytes(iv, e->prefix_len);
+	memcpy(e->nonce, iv, e->prefix_len);
+
+	if (!is_etm(e)) {
+		ret = mac_of_content(e, seq, type, sg, payload_len, suffix);
+		len += mac_len;
+	}
+	memset(suffix + len - payload_len, padding - 1, padding);
+	len += padding;
+	scatterwalk_map_and_copy(suffix, sg, payload_len, len - payload_len, 1);
+	if (!ret)
+		ret = kssl_crypt_cbc(e, true, sg, sg, len);
+	if (!ret && is_etm(e)) {
+		ret = mac_of_ciphertext(e, seq, type, iv, sg, len, suffix);
+		scatterwalk_map_and_copy(suffix, sg, len, mac_len, 1);
+	}
+	return ret;
+}
+
+/*
+ * Is the padding at the end of @data legal?  A mask.  @padding becomes its length,
+ * 1 if it is not, so that what follows has something to work on (RFC 5246
+ * 6.2.3.2).  @room: bytes that padding may take.  Constant time: only the lengths
+ * are public.
+ */
+static u32 check_padding(const u8 *data, unsigned int len, unsigned int room, u32 *padding)
+{
+	u32 wanted = data[len - 1];
+	u32 good = ct_lt(wanted, room);
+	unsigned int i;
+
+	for (i = 0; i < len && i < PADDING_MAX; i++)
+		good &= ct_lt(wanted, i) | ct_eq(data[len - 1 - i], wanted);
+	*padding = (wanted & good) + 1;
+	return good;
+}
+
+/*
+ * Copy the MAC that begins at the secret offset @at of @data.  It lies between
+ * @from and @len, which are public.  The bytes are first collected into a ring in
+ * one pass, then the ring is turned by as many places as the offset says, one
+ * binary digit of it at a time.
+ */
+static void take_mac(const u8 *data, unsigned int from, unsigned int len, u32 at, u8 *mac,
+		     unsigned int mac_len)
+{
+	u8 ring[KSSL_DIGEST_MAX] = {}, turned[KSSL_DIGEST_MAX];
+	unsigned int i, k = 0, step;
+	u32 turn = 0;
+
+	for (i = from; i < len; i++) {
+		u32 begins = ct_eq(i, at);
+
+		ring[k] |= data[i] & ~ct_lt(i, at) & ct_lt(i, at + mac_len);
+		turn |= k & begins;
+		k = k + 1 == mac_len ? 0 : k + 1;
+	}
+	for (step = 1; step < mac_len; step <<= 1) {
+		u32 digit = ct_mask(!!(turn & step));
+
+		k = step;
+		for (i = 0; i < mac_len; i++) {
+			turned[i] = ct_select(digit, ring[k], ring[i]);
+			k = k + 1 == mac_len ? 0 : k + 1;
+		}
+		memcpy(ring, turned, mac_len);
+	}
+	memcpy(mac, ring, mac_len);
+	memzero_explicit(ring, sizeof(ring));
+	memzero_explicit(turned, sizeof(turned));
+}
+
+static u32 same(const u8 *a, const u8 *b, unsigned int len)
+{
+	unsigned int i;
+	u32 differs = 0;
+
+	for (i = 0; i < len; i++)
+		differs |= a[i] ^ b[i];
+	return ct_eq(differs, 0);
+}
+
+/*
+ * MAC-then-encrypt: @len bytes of content, MAC and padding are in @sg.  Bytes of
+ * content, or -EBADMSG, whatever is wrong.
+ *
+ * Constant time from here: secret are all bytes in @sg, where the content ends, and
+ * which check failed, until the very last line.
+ */
+static int check_mac_and_padding(struct kssl_epoch *e, u64 seq, u8 type, struct scatterlist *sg,
+				 unsigned int len)
+{
+	unsigned int block_len = e->mac.hash->block_len;
+	unsigned int mac_len = mac_len_of(e);
+	unsigned int max = len - mac_len - 1;	/* longest content */
+	unsigned int min = max > PADDING_MAX - 1 ? max - (PADDING_MAX - 1) : 0;
+	/* What is content however long the padding: whole blocks of the hash. */
+	unsigned int sure = (PSEUDO_LEN + min) / block_len * block_len;
+	unsigned int skip = sure ? sure - PSEUDO_LEN : 0;
+	unsigned int lead = sure ? 0 : PSEUDO_LEN;
+	unsigned int tail_len = lead + len - skip;
+	u8 tail[TAIL_MAX], mac[KSSL_DIGEST_MAX], wanted[KSSL_DIGEST_MAX];
+	struct kssl_mac_run run;
+	u32 good, padding, content_len;
+	int ret;
+
+	scatterwalk_map_and_copy(tail + lead, sg, skip, len - skip, 0);
+	good = check_padding(tail + lead, tail_len - lead, len - mac_len, &padding);
+	content_len = len - mac_len - padding;
+
+	begin_mac(e, seq, type, content_len);
+	memcpy(tail, e->aad, lead);
+	kssl_mac_begin(&run, &e->mac);
+	if (sure) {
+		kssl_mac_update(&run, e->aad, PSEUDO_LEN);
+		kssl_mac_update_sg(&run, sg, 0, skip);
+	}
+	ret = kssl_mac_final_secret(&run, tail, lead + max - skip, lead + content_len - skip,
+				    wanted);
+	take_mac(tail, lead + min - skip, tail_len, lead + content_len - skip, mac, mac_len);
+	good &= same(mac, wanted, mac_len);
+
+	memzero_explicit(tail, sizeof(tail));
+	memzero_explicit(mac, sizeof(mac));
+	memzero_explicit(wanted, sizeof(wanted));
+	if (ret)
+		return ret;
+	return good ? content_len : -EBADMSG;
+}
+
+/* Encrypt-then-MAC: the padding is authentic, and may still be nonsense. */
+static int strip_padding(struct scatterlist *sg, unsigned int len)
+{
+	unsigned int n = min_t(unsigned int, len, PADDING_MAX);
+	u8 end[PADDING_MAX];
+	u32 good, padding;
+
+	scatterwalk_map_and_copy(end, sg, len - n, n, 0);
+	good = check_padding(end, n, len, &padding);
+	memzero_explicit(end, sizeof(end));
+	return good ? len - padding : -EBADMSG;
+}
+
+/* fmt.open: see aead_open(). One error for MAC and padding (RFC 5246 6.2.3.2, RFC 7366 3). */
+static int cbc_open(struct kssl_epoch *e, u64 seq, const u8 *prefix, struct scatterlist *src,
+		    struct scatterlist *dst, unsigned int body_len, u8 *type)
+{
+	unsigned int len = body_len - e->prefix_len - e->trailer_len;
+	const u8 *iv = prefix + KSSL_HEADER_LEN;
+	u8 mac[KSSL_DIGEST_MAX], wanted[KSSL_DIGEST_MAX];
+	int ret;
+
+	/* Where an AEAD has its additional data. */
+	src++;
+	dst++;
+	if (is_etm(e)) {
+		ret = mac_of_ciphertext(e, seq, *type, iv, src, len, wanted);
+		if (ret)
+			return ret;
+		scatterwalk_map_and_copy(mac, src, len, e->trailer_len, 0);
+		if (crypto_memneq(mac, wanted, e->trailer_len))
+			return -EBADMSG;
+	}
+	memcpy(e->nonce, iv, e->prefix_len);
+	ret = kssl_crypt_cbc(e, false, src, dst, len);
+	if (ret)
+		return ret;
+	ret = is_etm(e) ? strip_padding(dst, len) :
+			  check_mac_and_padding(e, seq, *type, dst, len);
+	return ret > KSSL_MAX_PAYLOAD ? -EMSGSIZE : ret;
+}
+
+const struct kssl_fmt kssl_fmt_cbc = {
+	.setup = cbc_setup,
+	.teardown = kssl_crypt_cbc_teardown,
+	.suffix_len = cbc_suffix_len,
+	.legal_len = cbc_legal_len,
+	.seal = cbc_seal,
+	.open = cbc_open,
+};
