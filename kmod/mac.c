@@ -202,8 +202,8 @@ static void keep_chain(union kssl_chain *to, const union kssl_chain *from, u32 m
 {
 	unsigned int i;
 
-	for (i = 0; i < sizeof(*to) / 4; i++)
-		to->w32[i] |= from->w32[i] & mask;
+	for (i = 0; i < ARRAY_SIZE(to->w64); i++)
+		to->w64[i] |= from->w64[i] & ((u64)mask << 32 | mask);
 }
 
 /**
