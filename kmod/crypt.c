@@ -141,8 +141,9 @@ int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
  * @cipher: row of the cipher table
  *
  * Context: Process context, may sleep and load modules.
+ * Return: 0, %-ENOPKG if not, or another error if that could not be found out.
  */
-bool kssl_crypt_has(const struct kssl_cipher *cipher)
+int kssl_crypt_has(const struct kssl_cipher *cipher)
 {
 	struct crypto_skcipher *cbc;
 	struct crypto_aead *aead;
@@ -150,13 +151,13 @@ bool kssl_crypt_has(const struct kssl_cipher *cipher)
 	if (!cipher->hash) {
 		aead = crypto_alloc_aead(cipher->alg, 0, 0);
 		if (IS_ERR(aead))
-			return false;
+			return alloc_error(aead);
 		crypto_free_aead(aead);
-		return true;
+		return 0;
 	}
 	cbc = crypto_alloc_skcipher(cipher->alg, 0, 0);
 	if (IS_ERR(cbc))
-		return false;
+		return alloc_error(cbc);
 	crypto_free_skcipher(cbc);
-	return !kssl_hash_get(cipher->hash);
+	return kssl_hash_get(cipher->hash);
 }

@@ -306,7 +306,7 @@ int kssl_crypt_cbc_setup(struct kssl_epoch *e, const u8 *key);
 void kssl_crypt_cbc_teardown(struct kssl_epoch *e);
 int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 		   struct scatterlist *dst, unsigned int len);
-bool kssl_crypt_has(const struct kssl_cipher *cipher);
+int kssl_crypt_has(const struct kssl_cipher *cipher);
 
 /* ---- the connection ---- */
 

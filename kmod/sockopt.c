@@ -194,6 +194,7 @@ static int give_sized(void *from, u32 known, char __user *optval, int __user *op
 static int get_suites(char __user *optval, int __user *optlen, int len)
 {
 	unsigned int i, used = 0;
+	int ret;
 
 	for (i = 0; i < kssl_suites_count; i++) {
 		const struct kssl_suite *suite = &kssl_suites[i];
@@ -208,8 +209,11 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 
 		if (len && used + sizeof(info) > len)
 			break;
-		if (!kssl_crypt_has(suite->cipher))
+		ret = kssl_crypt_has(suite->cipher);
+		if (ret == -ENOPKG)
 			continue;
+		if (ret)
+			return ret;
 		if (len && copy_to_user(optval + used, &info, sizeof(info)))
 			return -EFAULT;
 		used += sizeof(info);
