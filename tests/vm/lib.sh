@@ -54,6 +54,34 @@ packages() {
 	apt_get -qq --print-uris download "$@" | awk '{ print $2, $4 }'
 }
 
+# closure NAME..: "name=version" of each, and of each package it depends on, on a machine where nothing is installed.
+closure() {
+	apt_get -s -o Dir::State::status=/dev/null --no-install-recommends install "$@" |
+		awk '/^Inst / { print $2 "=" substr($3, 2) }'
+}
+
+# suites DIR SUITE..: from here on apt knows these suites of Debian and no others, from the mirror the machine uses, and
+# keeps its lists in DIR; the machine's own configuration stays as it is.
+suites() {
+	apt=$1
+	shift
+	mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+		awk '$1 ~ /^[a-z]+$/ { print $2; exit }')
+	[ -n "$mirror" ] || return 1
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	for suite; do
+		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+	done >"$apt/sources.list"
+	cat >"$apt/apt.conf" <<END
+Dir::Etc::sourcelist "$apt/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::State::lists "$apt/lists";
+Dir::Cache "$apt/cache";
+END
+	export APT_CONFIG="$apt/apt.conf"
+	apt_get update >&2
+}
+
 # unpack ROOT NAME..: downloads Debian packages and unpacks them there; installs nothing.
 unpack() {
 	root=$1
