@@ -23,10 +23,10 @@ help:
 	@echo 'make load         load the module;  make unload'
 	@echo 'make try          with the module loaded: a server, a client, and proof that the kernel encrypts'
 	@echo 'make demo         the same in a virtual machine, nothing to load or install'
-	@echo 'make vm-shell     a shell in a virtual machine with kssl in it (KERNEL=6.1|6.12|debug)'
+	@echo 'make vm-shell     a shell in a virtual machine with kssl in it (KERNEL=6.1|6.12|7.3|debug)'
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
 	@echo 'make bench        measure'
-	@echo 'make style        checkpatch and clang-format;  make sparse'
+	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
 	@echo 'make install      module, library, tools and headers; PREFIX, DESTDIR'
 	@echo 'make clean'
 	@echo 'V=1 shows the commands.'
@@ -141,7 +141,7 @@ check:
 bench: userspace
 	tests/bench/run
 
-# checkpatch is not in the header packages, so it comes from the kernel source that the debug kernel is built from too.
+# checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch])
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/bench/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
@@ -159,7 +159,10 @@ checkpatch:
 	$(checkpatch) --max-line-length=100 --ignore $(kernel_ignore) --file $(kernel_files)
 	$(if $(user_files),$(checkpatch) --max-line-length=120 --ignore $(user_ignore) --file $(user_files))
 
-style: checkpatch
+kernel-doc:
+	$(Q)perl $$(tests/vm/kernel source)/scripts/kernel-doc -none -Werror $(kernel_files)
+
+style: checkpatch kernel-doc
 	@clang-format --dry-run $(kernel_files) $(user_files) 2>&1 | grep -c 'clang-format-violations' | \
 		sed 's/$$/ places clang-format would change (for information)/'
 
@@ -173,4 +176,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check bench checkpatch style install clean
+.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check bench checkpatch kernel-doc style install clean

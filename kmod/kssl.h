@@ -402,18 +402,12 @@ struct kssl_rx {
 	struct delayed_work work;
 };
 
-/**
- * struct kssl_sock - a socket with the ULP attached
- * @not_tls: always zero; the kernel casts icsk_ulp_data of any ULP to this
- * @ref: the socket and the control file hold one each
- * @lock: protects @sk and @messages
- * @sk: the socket, NULL once closed
- */
+/* A socket with the ULP attached. */
 struct kssl_sock {
-	struct tls_context not_tls;
-	refcount_t ref;
+	struct tls_context not_tls;	/* zero; the kernel casts icsk_ulp_data of any ULP to it */
+	refcount_t ref;			/* the socket and the control file hold one each */
 	spinlock_t lock;		/* see the top of this file */
-	struct sock *sk;
+	struct sock *sk;		/* NULL once closed */
 
 	/* lock_sock */
 	bool attended;

@@ -79,7 +79,7 @@ Dir::State::lists "$apt/lists";
 Dir::Cache "$apt/cache";
 END
 	export APT_CONFIG="$apt/apt.conf"
-	apt_get update >&2
+	apt_get -qq update >&2
 }
 
 # unpack ROOT NAME..: downloads Debian packages and unpacks them there; installs nothing.

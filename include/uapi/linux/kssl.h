@@ -145,6 +145,7 @@ enum kssl_state {
  * @flags: KSSL_KEY_* of the key in use
  * @epoch: how many keys were installed so far
  * @reserved: zero
+ * @reserved2: zero
  * @seq: sequence number of the next record
  * @records: records since the attach, all types
  * @bytes: application bytes since the attach
