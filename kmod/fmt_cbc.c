@@ -119,7 +119,7 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 		ret = mac_of_content(e, seq, type, sg, payload_len, suffix);
 		len += mac_len;
 	}
-	memset(suffix + len - payload_len, padding - 1, padding);
+	memset(suffix + (len - payload_len), padding - 1, padding);
 	len += padding;
 	scatterwalk_map_and_copy(suffix, sg, payload_len, len - payload_len, 1);
 	if (!ret)
