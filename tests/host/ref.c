@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include <assert.h>
+#include <openssl/hmac.h>
+#include <string.h>
+#include "evp.h"
+#include "ref.h"
+
+#define TLS13	0x0304
+
+static const struct kssl_cipher *cipher_of(const struct kssl_key *key)
+{
+	return kssl_suite_find(key->suite, key->version)->cipher;
+}
+
+static bool is_etm(const struct kssl_key *key)
+{
+	return key->flags & KSSL_KEY_ETM;
+}
+
+static unsigned int length_of(const u8 *record)
+{
+	return record[3] << 8 | record[4];
+}
+
+int ref_header(const struct kssl_key *key, const u8 *header)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	unsigned int len = length_of(header);
+
+	if (key->version == TLS13) {
+		/* RFC 8446 5.2 */
+		if (header[0] != 23)
+			return -EPROTO;
+		if (len > 16384 + 256)
+			return -EMSGSIZE;
+		return len < 1 + cipher->tag_len ? -EBADMSG : 0;
+	}
+	/* RFC 5246 6.2.1 */
+	if (header[0] != 20 && header[0] != 21 && header[0] != 22 && header[0] != 23)
+		return -EPROTO;
+	if (header[1] != 3 || header[2] != 3)
+		return -EPROTONOSUPPORT;
+	if (len > 16384 + 2048)
+		return -EMSGSIZE;
+	if (!cipher->hash)
+		return len < cipher->explicit_len + cipher->tag_len ? -EBADMSG : 0;
+	/* RFC 5246 6.2.3.2, RFC 7366 3: whole blocks of IV, content, MAC and an octet of padding at least */
+	if (is_etm(key)) {
+		if (len < 16 + 16 + cipher->tag_len || (len - cipher->tag_len) % 16)
+			return -EBADMSG;
+		return 0;
+	}
+	return len % 16 || len < 16 + cipher->tag_len + 1 ? -EBADMSG : 0;
+}
+
+static void write_number(u8 *to, unsigned int len, u64 v)
+{
+	while (len--) {
+		to[len] = v;
+		v >>= 8;
+	}
+}
+
+/* RFC 5246 6.2.3.1: what is authenticated before the content. */
+static void pseudo_header(u8 *to, u64 seq, u8 type, unsigned int len)
+{
+	write_number(to, 8, seq);
+	to[8] = type;
+	to[9] = 3;
+	to[10] = 3;
+	write_number(to + 11, 2, len);
+}
+
+static void hmac(const struct kssl_key *key, u64 seq, u8 type, const u8 *data, unsigned int len, u8 *mac)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	const EVP_MD *md = cipher->tag_len == 20 ? EVP_sha1() : cipher->tag_len == 32 ? EVP_sha256() : EVP_sha384();
+	static u8 message[13 + REF_MAX];
+	unsigned int mac_len;
+
+	assert(len <= REF_MAX);
+	pseudo_header(message, seq, type, len);
+	memcpy(message + 13, data, len);
+	if (!HMAC(md, key->mac_key, key->mac_key_len, message, 13 + len, mac, &mac_len) || mac_len != cipher->tag_len)
+		abort();
+}
+
+unsigned int ref_inner(const struct kssl_key *key, u64 seq, u8 type, const u8 *content, unsigned int len,
+		       unsigned int padding, u8 *inner)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	unsigned int at = len;
+
+	memcpy(inner, content, len);
+	if (key->version == TLS13) {
+		inner[at++] = type;
+		memset(inner + at, 0, padding);
+		return at + padding;
+	}
+	if (!cipher->hash)
+		return at;
+	if (!is_etm(key)) {
+		hmac(key, seq, type, content, len, inner + at);
+		at += cipher->tag_len;
+	}
+	padding = 16 - at % 16 + padding / 16 % 16 * 16;
+	memset(inner + at, padding - 1, padding);
+	return at + padding;
+}
+
+/* RFC 5288 3, RFC 7905 2, RFC 8446 5.3 */
+static void make_nonce(const struct kssl_key *key, u64 seq, const u8 *explicit, u8 *nonce)
+{
+	unsigned int i;
+	u8 number[8];
+
+	if (key->version != TLS13 && cipher_of(key)->explicit_len) {
+		memcpy(nonce, key->iv, 4);
+		memcpy(nonce + 4, explicit, 8);
+		return;
+	}
+	write_number(number, 8, seq);
+	memcpy(nonce, key->iv, 12);
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] ^= number[i];
+}
+
+static unsigned int explicit_len(const struct kssl_key *key)
+{
+	return key->version == TLS13 ? 0 : cipher_of(key)->explicit_len;
+}
+
+/* Additional data; @len: of the plaintext. */
+static unsigned int make_aad(const struct kssl_key *key, u64 seq, u8 type, const u8 *header, unsigned int len, u8 *aad)
+{
+	if (key->version == TLS13) {
+		memcpy(aad, header, 5);
+		return 5;
+	}
+	pseudo_header(aad, seq, type, len);
+	return 13;
+}
+
+unsigned int ref_protect(const struct kssl_key *key, u64 seq, u64 nonce, const u8 *iv, u8 type, const u8 *inner,
+			 unsigned int len, u8 *record)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	unsigned int body_len = explicit_len(key) + len + (!cipher->hash || is_etm(key) ? cipher->tag_len : 0);
+	u8 *body = record + 5, *sealed = body + explicit_len(key);
+	u8 whole_nonce[12], aad[13];
+
+	record[0] = key->version == TLS13 ? 23 : type;
+	record[1] = 3;
+	record[2] = 3;
+	write_number(record + 3, 2, body_len);
+	if (cipher->hash) {
+		memcpy(body, iv, 16);
+		memcpy(sealed, inner, len);
+		evp_cbc(evp_find(cipher), true, key->key, iv, sealed, len);
+		if (is_etm(key))
+			hmac(key, seq, type, body, 16 + len, sealed + len);
+	} else {
+		write_number(body, explicit_len(key), nonce);
+		make_nonce(key, seq, body, whole_nonce);
+		evp_aead(evp_find(cipher), true, key->key, whole_nonce, aad,
+			 make_aad(key, seq, type, record, len, aad), inner, len, sealed, cipher->tag_len);
+	}
+	return 5 + body_len;
+}
+
+static int open_aead(const struct kssl_key *key, u64 seq, const u8 *record, u8 *inner)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	const u8 *body = record + 5;
+	unsigned int sealed_len = length_of(record) - explicit_len(key);
+	unsigned int len = sealed_len - cipher->tag_len;
+	u8 nonce[12], aad[13];
+
+	make_nonce(key, seq, body, nonce);
+	if (!evp_aead(evp_find(cipher), false, key->key, nonce, aad, make_aad(key, seq, record[0], record, len, aad),
+		      body + explicit_len(key), sealed_len, inner, cipher->tag_len))
+		return -EBADMSG;
+	return len;
+}
+
+static int open_cbc(const struct kssl_key *key, u64 seq, const u8 *record, u8 *inner)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+	unsigned int body_len = length_of(record), mac_len = cipher->tag_len;
+	const u8 *body = record + 5;
+	u8 mac[EVP_MAX_MD_SIZE];
+	unsigned int len, padding, i;
+
+	if (is_etm(key)) {
+		body_len -= mac_len;
+		hmac(key, seq, record[0], body, body_len, mac);
+		if (memcmp(mac, body + body_len, mac_len))
+			return -EBADMSG;
+	}
+	len = body_len - 16;
+	memcpy(inner, body + 16, len);
+	evp_cbc(evp_find(cipher), false, key->key, body, inner, len);
+
+	padding = inner[len - 1] + 1;
+	if (padding + (is_etm(key) ? 0 : mac_len) > len)
+		return -EBADMSG;
+	for (i = 0; i < padding; i++)
+		if (inner[len - 1 - i] != padding - 1)
+			return -EBADMSG;
+	len -= padding;
+	if (is_etm(key))
+		return len;
+	len -= mac_len;
+	hmac(key, seq, record[0], inner, len, mac);
+	return memcmp(mac, inner + len, mac_len) ? -EBADMSG : (int)len;
+}
+
+int ref_open(const struct kssl_key *key, u64 seq, const u8 *record, u8 *content, u8 *type)
+{
+	int len = cipher_of(key)->hash ? open_cbc(key, seq, record, content) : open_aead(key, seq, record, content);
+
+	*type = record[0];
+	if (len < 0)
+		return len;
+	if (key->version != TLS13)
+		return len > 16384 ? -EMSGSIZE : len;
+	/* RFC 8446 5.4 */
+	if (len > 16384 + 1)
+		return -EMSGSIZE;
+	while (len && !content[len - 1])
+		len--;
+	if (!len)
+		return -EPROTO;
+	*type = content[len - 1];
+	return len - 1;
+}

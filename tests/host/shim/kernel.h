@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the pure files of kmod use of the kernel, for user space.  Included before everything else, as compat.h is in
+ * the kernel; the headers that they name exist as empty files (see the Makefile here).
+ */
+#ifndef SHIM_KERNEL_H
+#define SHIM_KERNEL_H
+
+#include <errno.h>
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+#ifdef SHIM_MEMCHECK
+#include <valgrind/memcheck.h>
+
+/* The end of secrecy, see ct.h: memcheck takes what was marked for undefined, and may now see it used. */
+#define ct_public(x) ({ typeof(x) x_ = (x); VALGRIND_MAKE_MEM_DEFINED(&x_, sizeof(x_)); x_; })
+#else
+#define ct_public(x)	(x)
+#endif
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+
+#define __user
+#define U64_MAX			UINT64_MAX
+#define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
+#define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
+#define min(a, b)		({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
+#define min_t(type, a, b)	min((type)(a), (type)(b))
+#define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
+
+/* Without inline assembly a prover cannot be told to forget; it does not optimize either. */
+#ifdef SHIM_PROOF
+#define OPTIMIZER_HIDE_VAR(var)	do { } while (0)
+#else
+#define OPTIMIZER_HIDE_VAR(var)	asm("" : "=r" (var) : "0" (var))
+#endif
+
+/* ---- errors in pointers ---- */
+
+static inline void *ERR_PTR(long err)
+{
+	return (void *)err;
+}
+
+static inline long PTR_ERR(const void *p)
+{
+	return (long)p;
+}
+
+static inline bool IS_ERR(const void *p)
+{
+	return (uintptr_t)p >= (uintptr_t)-4095;
+}
+
+static inline int PTR_ERR_OR_ZERO(const void *p)
+{
+	return IS_ERR(p) ? PTR_ERR(p) : 0;
+}
+
+/* ---- memory ---- */
+
+#define GFP_KERNEL		0
+
+void shim_zero(void *p, size_t len);
+void shim_free_sensitive(void *p);
+
+#define kzalloc(len, gfp)	calloc(1, len)
+#define kmalloc(len, gfp)	malloc(len)
+#define kfree(p)		free(p)
+#define kfree_sensitive(p)	shim_free_sensitive(p)
+#define memzero_explicit(p, len)	shim_zero(p, len)
+
+static inline void *memchr_inv(const void *p, int c, size_t len)
+{
+	const u8 *at = p;
+
+	for (; len; len--, at++)
+		if (*at != (u8)c)
+			return (void *)at;
+	return NULL;
+}
+
+static inline unsigned long crypto_memneq(const void *a, const void *b, size_t len)
+{
+	const u8 *x = a, *y = b;
+	u8 differs = 0;
+
+	while (len--)
+		differs |= *x++ ^ *y++;
+	return ct_public(differs);
+}
+
+void get_random_bytes(void *to, size_t len);
+
+static inline u16 get_unaligned_be16(const void *p)
+{
+	const u8 *b = p;
+
+	return b[0] << 8 | b[1];
+}
+
+static inline u64 get_unaligned_be64(const void *p)
+{
+	const u8 *b = p;
+	u64 v = 0;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		v = v << 8 | b[i];
+	return v;
+}
+
+static inline void put_unaligned_be16(u16 v, void *p)
+{
+	u8 *b = p;
+
+	b[0] = v >> 8;
+	b[1] = v;
+}
+
+static inline void put_unaligned_be32(u32 v, void *p)
+{
+	put_unaligned_be16(v >> 16, p);
+	put_unaligned_be16(v, (u8 *)p + 2);
+}
+
+static inline void put_unaligned_be64(u64 v, void *p)
+{
+	put_unaligned_be32(v >> 32, p);
+	put_unaligned_be32(v, (u8 *)p + 4);
+}
+
+typedef struct { int n; } refcount_t;
+
+static inline void refcount_set(refcount_t *r, int n)
+{
+	r->n = n;
+}
+
+static inline void refcount_inc(refcount_t *r)
+{
+	r->n++;
+}
+
+static inline bool refcount_dec_and_test(refcount_t *r)
+{
+	return !--r->n;
+}
+
+/* ---- scatterlists: as the kernel's, but for memory that is mapped anyway ---- */
+
+struct scatterlist {
+	u8 *buf;
+	unsigned int length;
+	bool last;
+};
+
+static inline void sg_init_table(struct scatterlist *sg, unsigned int entries)
+{
+	memset(sg, 0, entries * sizeof(*sg));
+	sg[entries - 1].last = true;
+}
+
+static inline void sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len)
+{
+	sg->buf = (u8 *)buf;
+	sg->length = len;
+}
+
+static inline struct scatterlist *sg_next(struct scatterlist *sg)
+{
+	return sg->last ? NULL : sg + 1;
+}
+
+static inline void *sg_virt(struct scatterlist *sg)
+{
+	return sg->buf;
+}
+
+static inline void scatterwalk_map_and_copy(void *buf, struct scatterlist *sg, unsigned int start,
+					    unsigned int len, int out)
+{
+	u8 *at = buf;
+
+	for (; len; sg = sg_next(sg)) {
+		unsigned int n;
+
+		if (start >= sg->length) {
+			start -= sg->length;
+			continue;
+		}
+		n = min(len, sg->length - start);
+		if (out)
+			memcpy(sg->buf + start, at, n);
+		else
+			memcpy(at, sg->buf + start, n);
+		at += n;
+		len -= n;
+		start = 0;
+	}
+}
+
+/* ---- the hash library of newer kernels, which hash.c can work with ---- */
+
+#define KSSL_COMPAT_HASH_LIBRARY
+
+/* FIPS 180-4 5.3.1, 5.3.3, 5.3.4 */
+#define SHA1_H0		0x67452301U
+#define SHA1_H1		0xefcdab89U
+#define SHA1_H2		0x98badcfeU
+#define SHA1_H3		0x10325476U
+#define SHA1_H4		0xc3d2e1f0U
+#define SHA256_H0	0x6a09e667U
+#define SHA256_H1	0xbb67ae85U
+#define SHA256_H2	0x3c6ef372U
+#define SHA256_H3	0xa54ff53aU
+#define SHA256_H4	0x510e527fU
+#define SHA256_H5	0x9b05688cU
+#define SHA256_H6	0x1f83d9abU
+#define SHA256_H7	0x5be0cd19U
+#define SHA384_H0	0xcbbb9d5dc1059ed8ULL
+#define SHA384_H1	0x629a292a367cd507ULL
+#define SHA384_H2	0x9159015a3070dd17ULL
+#define SHA384_H3	0x152fecd8f70e5939ULL
+#define SHA384_H4	0x67332667ffc00b31ULL
+#define SHA384_H5	0x8eb44a8768581511ULL
+#define SHA384_H6	0xdb0c2e0d64f98fa7ULL
+#define SHA384_H7	0x47b5481dbefa4fa4ULL
+
+struct sha1_ctx {
+	struct { u32 h[5]; } state;
+};
+
+struct __sha256_ctx {
+	struct { u32 h[8]; } state;
+};
+
+struct __sha512_ctx {
+	struct { u64 h[8]; } state;
+};
+
+/* Whole blocks only, which is all that hash.c asks for. */
+void sha1_update(struct sha1_ctx *ctx, const u8 *data, size_t len);
+void __sha256_update(struct __sha256_ctx *ctx, const u8 *data, size_t len);
+void __sha512_update(struct __sha512_ctx *ctx, const u8 *data, size_t len);
+
+/* ---- what kssl.h needs to be read: the connection, which none of these files touches ---- */
+
+#define HZ	1000
+
+struct list_head {
+	struct list_head *next, *prev;
+};
+
+struct msghdr;
+struct page;
+struct pipe_inode_info;
+struct sock;
+struct socket;
+
+struct bio_vec {
+	struct page *bv_page;
+	unsigned int bv_len;
+	unsigned int bv_offset;
+};
+
+struct tls_context {
+	int unused;
+};
+
+struct sk_buff {
+	char cb[48];
+};
+
+struct sk_buff_head {
+	struct sk_buff *next, *prev;
+};
+
+struct mutex {
+	int unused;
+};
+
+struct work_struct {
+	int unused;
+};
+
+struct delayed_work {
+	struct work_struct work;
+};
+
+typedef struct { int unused; } atomic_t;
+typedef struct { int unused; } spinlock_t;
+typedef struct { int unused; } wait_queue_head_t;
+typedef struct { void *unused; } sockptr_t;
+typedef int64_t ktime_t;
+
+#endif
