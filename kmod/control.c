@@ -580,7 +580,7 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 	if (!ret)
 		commit(ctx, b);
 	kssl_tx_push(ctx, 0);
-	kssl_rx_pump(ctx);
+	kssl_rx_pump(ctx, 1);
 	kssl_sock_wake(ctx);
 release:
 	mutex_unlock(&ctx->tx.lock);
@@ -703,7 +703,7 @@ int kssl_control_open(struct sock *sk)
 		ctx->tx.dir.plain = true;
 		ctx->rx.dir.plain = true;
 		kssl_tx_hold(ctx, KSSL_HOLD_HELPER);
-		kssl_rx_pump(ctx);
+		kssl_rx_pump(ctx, 1);
 	}
 	release_sock(sk);
 	kssl_tx_leave(ctx);

@@ -364,11 +364,13 @@ struct kssl_tx {
 	struct mutex lock;		/* see the top of this file */
 	atomic_t control_waiting;	/* batches that wait for tx.lock */
 	struct kssl_buf *open;		/* tx.lock; record of application data being filled */
+	unsigned int open_bytes;	/* tx.lock; what is in it */
 
 	/* lock_sock */
 	struct kssl_dir dir;
 	struct list_head queue;		/* sealed, in order */
-	unsigned int control_bytes;	/* control bytes in queue, unsent */
+	unsigned int bytes;		/* bytes in queue, unsent */
+	unsigned int control_bytes;	/* those of control records */
 	u32 write_seq;			/* where TCP's write_seq must be */
 	u8 hold;
 	ktime_t hold_since;
@@ -384,6 +386,7 @@ struct kssl_rx {
 	struct sk_buff_head queue;	/* opened, for the application */
 	unsigned int queued;		/* bytes in queue */
 	unsigned int queued_mem;	/* memory they take */
+	u64 taken;			/* bytes that left queue */
 	unsigned int need;		/* bytes until the next record is whole */
 	unsigned int readers;		/* threads inside recvmsg */
 	unsigned int empties;		/* empty records in a row */
@@ -425,6 +428,9 @@ struct kssl_sock {
 	struct kssl_tx tx;
 	struct kssl_rx rx;
 	struct delayed_work helper_clock;
+	struct socket *parked;		/* see close.c */
+	unsigned long close_deadline;	/* of a parked connection, in jiffies */
+	struct delayed_work close_work;
 
 	/* ctx->lock */
 	struct sk_buff_head messages;	/* records for the helper */
@@ -461,6 +467,35 @@ struct kssl_rx_cb {
 	u32 len;
 };
 
+/*
+ * Memory outside TCP's queues: opened records, a record taken out before it was
+ * whole, sealed records.  It counts for TCP's total and for the socket's cgroup,
+ * but not against SO_RCVBUF and SO_SNDBUF: there it would shut the window before
+ * a handshake message behind data nobody reads, and keep a record larger than
+ * the buffer out of TCP for ever.  So each has a bound of its own, and within it
+ * is charged also where TCP is short of memory.  Caller holds the socket lock.
+ */
+static inline void kssl_mem_charge(struct sock *sk, unsigned int size, int kind)
+{
+	int missing = size - sk->sk_forward_alloc;
+
+	if (missing > 0)
+		__sk_mem_schedule(sk, missing, kind);
+	sk_mem_charge(sk, size);
+}
+
+static inline void kssl_mem_uncharge(struct sock *sk, unsigned int size)
+{
+	sk_mem_uncharge(sk, size);
+}
+
+/* Caller holds tx.lock. */
+static inline void kssl_tx_set_open(struct kssl_tx *tx, struct kssl_buf *buf)
+{
+	tx->open = buf;
+	WRITE_ONCE(tx->open_bytes, buf ? buf->payload_len : 0);
+}
+
 /* Does a handshake wait for the peer? Caller holds the socket lock. */
 static inline bool kssl_sock_in_bounce(const struct kssl_sock *ctx)
 {
@@ -481,6 +516,12 @@ void kssl_sock_put(struct kssl_sock *ctx);
 void kssl_sock_wake(struct kssl_sock *ctx);
 void kssl_sock_report(struct kssl_sock *ctx);
 void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
+void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
+void kssl_sock_detach(struct kssl_sock *ctx);
+
+/* close.c */
+void kssl_close(struct sock *sk, long timeout);
+void kssl_close_work(struct work_struct *work);
 
 /* sockopt.c */
 int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
@@ -520,15 +561,22 @@ int kssl_stream_peek(struct kssl_sock *ctx, unsigned int offset, unsigned int le
 int kssl_stream_sg(struct kssl_sock *ctx, unsigned int offset, unsigned int len,
 		   struct scatterlist *sg, int segs);
 void kssl_stream_consume(struct kssl_sock *ctx, unsigned int len);
+void kssl_stream_free(struct kssl_sock *ctx);
 int kssl_stream_take(struct kssl_sock *ctx, unsigned int want);
 
-/* rx.c */
+/* read.c */
 int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
 			    size_t len, unsigned int flags);
+
+/* rx.c */
+int kssl_rx_next(struct kssl_sock *ctx);
+bool kssl_rx_may_look_ahead(const struct kssl_rx *rx);
+unsigned int kssl_rx_low_water(const struct kssl_rx *rx);
+void kssl_rx_retire(struct kssl_sock *ctx, struct sk_buff *skb);
 void kssl_rx_data_ready(struct sock *sk);
 void kssl_rx_state_change(struct sock *sk);
-void kssl_rx_pump(struct kssl_sock *ctx);
+void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want);
 void kssl_rx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq);
 bool kssl_rx_readable(struct kssl_sock *ctx);
 bool kssl_rx_may_have_record(struct kssl_sock *ctx);

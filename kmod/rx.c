@@ -8,9 +8,7 @@
  * taken out of TCP beyond the record that is opened, so no byte is ever read
  * under the wrong key.
  */
-#include <linux/pipe_fs_i.h>
 #include <linux/slab.h>
-#include <linux/splice.h>
 #include "kssl.h"
 
 /* ---- frame ---- */
@@ -209,8 +207,9 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 {
 	struct kssl_rx *rx = &ctx->rx;
 
-	rx->queued += kssl_rx_cb(skb)->len;
+	WRITE_ONCE(rx->queued, rx->queued + kssl_rx_cb(skb)->len);
 	rx->queued_mem += skb->truesize;
+	kssl_mem_charge(ctx->sk, skb->truesize, SK_MEM_RECV);
 	__skb_queue_tail(&rx->queue, skb);
 }
 
@@ -391,11 +390,15 @@ static void check_end(struct kssl_sock *ctx)
 	}
 }
 
-/*
- * Take the next record through all stages.  1: one was taken, 0: not now, -errno:
- * receiving has failed, or -ENOMEM: it has not, try again.
+/**
+ * kssl_rx_next() - take the next record through all stages
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: 1 if one was taken, 0 if there is none now, %-ENOMEM, or the error with
+ * which receiving has failed.
  */
-static int next_record(struct kssl_sock *ctx)
+int kssl_rx_next(struct kssl_sock *ctx)
 {
 	struct kssl_rx *rx = &ctx->rx;
 	struct sock *sk = ctx->sk;
@@ -451,28 +454,46 @@ static int next_record(struct kssl_sock *ctx)
 	return 1;
 }
 
-static bool may_look_ahead(const struct kssl_rx *rx)
+/**
+ * kssl_rx_may_look_ahead() - may records be opened though others are unread?
+ * @rx: receiving side
+ *
+ * Context: Any; only a hint without the socket lock.
+ */
+bool kssl_rx_may_look_ahead(const struct kssl_rx *rx)
 {
-	return rx->queued < KSSL_LOOKAHEAD && rx->queued_mem < KSSL_LOOKAHEAD_MEM;
+	return READ_ONCE(rx->queued) < KSSL_LOOKAHEAD &&
+	       READ_ONCE(rx->queued_mem) < KSSL_LOOKAHEAD_MEM;
+}
+
+/**
+ * kssl_rx_low_water() - bytes that make a read worth while, SO_RCVLOWAT
+ * @rx: receiving side
+ */
+unsigned int kssl_rx_low_water(const struct kssl_rx *rx)
+{
+	return max(READ_ONCE(rx->rcvlowat), 1);
 }
 
 /**
  * kssl_rx_pump() - open records until someone has something to do
  * @ctx: connection
+ * @want: bytes for the application, at least one
  *
- * Opens up to the first record for the application; while a handshake is under
- * way on, up to KSSL_LOOKAHEAD bytes, so that its messages are found behind data
- * nobody reads.
+ * Opens until the application has @want bytes; while a handshake is under way on,
+ * so that its messages are found behind data nobody reads. Never more than
+ * KSSL_LOOKAHEAD bytes.
  *
  * Context: Process context. Caller holds the socket lock.
  */
-void kssl_rx_pump(struct kssl_sock *ctx)
+void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want)
 {
 	struct kssl_rx *rx = &ctx->rx;
 	bool moved = false;
 
-	while (skb_queue_empty(&rx->queue) || (kssl_sock_in_bounce(ctx) && may_look_ahead(rx))) {
-		int ret = next_record(ctx);
+	while (skb_queue_empty(&rx->queue) ||
+	       ((kssl_sock_in_bounce(ctx) || rx->queued < want) && kssl_rx_may_look_ahead(rx))) {
+		int ret = kssl_rx_next(ctx);
 
 		if (ret == -ENOMEM)
 			kssl_sock_later(ctx, &rx->work, HZ / 10);
@@ -499,7 +520,7 @@ void kssl_rx_work(struct work_struct *work)
 	struct sock *sk = ctx->sk;
 
 	lock_sock(sk);
-	kssl_rx_pump(ctx);
+	kssl_rx_pump(ctx, kssl_rx_low_water(&ctx->rx));
 	release_sock(sk);
 }
 
@@ -540,7 +561,10 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
 {
 	struct kssl_rx *rx = &ctx->rx;
 
-	if (!skb_queue_empty_lockless(&rx->queue))
+	/* Below the low water mark only what there will be no more of is worth a read. */
+	if (!skb_queue_empty_lockless(&rx->queue) &&
+	    (READ_ONCE(rx->queued) >= kssl_rx_low_water(rx) || !kssl_rx_may_look_ahead(rx) ||
+	     READ_ONCE(rx->control_queued) || READ_ONCE(rx->need_key)))
 		return true;
 	if (READ_ONCE(rx->dir.err) || READ_ONCE(rx->dir.closed))
 		return true;
@@ -559,276 +583,24 @@ bool kssl_rx_may_have_record(struct kssl_sock *ctx)
 				 tcp_epollin_ready(ctx->sk, INT_MAX) || ends(ctx->sk));
 }
 
-/* ---- the system calls ---- */
+/* ---- the end ---- */
 
-/* What a reader gets when there is nothing to read: 0 is a clean end of file. */
-static int rx_end(struct kssl_sock *ctx, bool *end)
-{
-	struct kssl_rx *rx = &ctx->rx;
-
-	*end = true;
-	if (rx->dir.closed)
-		return 0;
-	if (rx->dir.err)
-		return -rx->dir.err;
-	if (!rx->dir.epoch && !ctx->attended)
-		return -ENOKEY;
-	if (rx->need_key)
-		return -EKEYEXPIRED;
-	*end = false;
-	return 0;
-}
-
-/*
- * Wait until the queue holds something for the reader.  1: it does, 0: end of
- * file, -errno: neither.
+/**
+ * kssl_rx_retire() - drop a record from the queue
+ * @ctx: connection
+ * @skb: the record
+ *
+ * Context: Caller holds the socket lock.
  */
-static int wait_for_record(struct kssl_sock *ctx, long *timeo)
-{
-	struct kssl_rx *rx = &ctx->rx;
-	struct sock *sk = ctx->sk;
-	DEFINE_WAIT_FUNC(wait, woken_wake_function);
-	bool end;
-	int ret;
-
-	while (skb_queue_empty(&rx->queue)) {
-		u32 events = rx->events;
-
-		ret = next_record(ctx);
-		if (ret > 0)
-			continue;
-		if (ret == -ENOMEM)
-			return ret;
-		ret = rx_end(ctx, &end);
-		if (end)
-			return ret;
-		if (!*timeo)
-			return -EAGAIN;
-		if (signal_pending(current))
-			return sock_intr_errno(*timeo);
-
-		add_wait_queue(sk_sleep(sk), &wait);
-		rx->readers++;
-		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
-		sk_wait_event(sk, timeo, READ_ONCE(rx->events) != events, &wait);
-		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
-		rx->readers--;
-		remove_wait_queue(sk_sleep(sk), &wait);
-	}
-	return 1;
-}
-
-/*
- * A reader leaves. While it was here nobody else looked for records that are the
- * helper's; if the next one is already there, nothing will announce it again.
- */
-static void reader_leaves(struct kssl_sock *ctx)
-{
-	if (ctx->attended && !ctx->rx.readers)
-		kssl_rx_pump(ctx);
-}
-
-/* A reader that is told of a fatal error finds it in SO_ERROR, and the alert sent. */
-static void let_alert_out(struct kssl_sock *ctx)
-{
-	if (READ_ONCE(ctx->rx.dir.err) && !READ_ONCE(ctx->reported))
-		flush_delayed_work(&ctx->tx.work);
-}
-
-/* Tell an unattended reader the content type; -EIO: a control record and no room. */
-static int put_type(struct msghdr *msg, u8 type, bool attended)
-{
-	int err = 0;
-
-	if (msg->msg_control && !attended)
-		err = put_cmsg(msg, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
-	if (type == KSSL_TYPE_APPLICATION_DATA)
-		return 0;
-	return err || !msg->msg_control || (msg->msg_flags & MSG_CTRUNC) ? -EIO : 0;
-}
-
-static void retire(struct kssl_sock *ctx, struct sk_buff *skb)
+void kssl_rx_retire(struct kssl_sock *ctx, struct sk_buff *skb)
 {
 	ctx->rx.queued_mem -= skb->truesize;
+	kssl_mem_uncharge(ctx->sk, skb->truesize);
 	if (kssl_rx_cb(skb)->type != KSSL_TYPE_APPLICATION_DATA)
 		ctx->rx.control_queued = false;
 	__skb_unlink(skb, &ctx->rx.queue);
 	kfree_skb(skb);
 }
-
-/* Move the read position; a control record goes away whole. */
-static void advance(struct kssl_sock *ctx, struct sk_buff *skb, unsigned int n)
-{
-	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
-
-	cb->offset += n;
-	ctx->rx.queued -= n;
-	if (cb->offset == cb->len)
-		retire(ctx, skb);
-}
-
-/* Copy from the queue until @len, its end, or a change of type; bytes or -errno. */
-static int deliver_to_reader(struct kssl_sock *ctx, struct msghdr *msg, size_t len,
-			     struct sk_buff **peeked, int flags, u8 *type)
-{
-	struct sk_buff *skb, *next;
-	int copied = 0;
-
-	skb = *peeked ? skb_queue_next(&ctx->rx.queue, *peeked) : skb_peek(&ctx->rx.queue);
-	for (; copied < len; skb = next) {
-		struct kssl_rx_cb *cb = kssl_rx_cb(skb);
-		unsigned int n = min_t(size_t, len - copied, cb->len - cb->offset);
-		int ret;
-
-		if (*type && *type != cb->type)
-			break;
-		if (!*type) {
-			ret = put_type(msg, cb->type, ctx->had_helper);
-			if (ret)
-				return ret;
-			*type = cb->type;
-		}
-		if (skb_copy_datagram_msg(skb, cb->offset, msg, n))
-			return copied ? copied : -EFAULT;
-		copied += n;
-		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
-		       skb_queue_next(&ctx->rx.queue, skb);
-		if (flags & MSG_PEEK) {
-			if (n < cb->len - cb->offset)
-				break;
-			*peeked = skb;
-		} else {
-			advance(ctx, skb, n);
-		}
-		/* A control record is returned by itself. */
-		if (!next || *type != KSSL_TYPE_APPLICATION_DATA)
-			break;
-	}
-	return copied;
-}
-
-static bool reader_has_more(struct kssl_sock *ctx, struct sk_buff *peeked)
-{
-	return peeked ? !skb_queue_is_last(&ctx->rx.queue, peeked) :
-			!skb_queue_empty(&ctx->rx.queue);
-}
-
-/**
- * kssl_rx_recvmsg() - proto.recvmsg
- * @sk: socket
- * @msg: where to
- * @len: bytes wanted; application data of several records is joined
- * @flags: MSG_PEEK, MSG_WAITALL, MSG_DONTWAIT
- *
- * Context: Process context, may sleep.
- * Return: bytes, 0 after close_notify, or
- * * %-EOPNOTSUPP - another flag
- * * %-EIO - unattended: a control record is next and @msg has no room for its type
- * * %-EKEYEXPIRED - unattended: the next key is missing
- * * %-ENOKEY - no key, and no helper that could bring one
- * * %-EAGAIN, %-EINTR, %-ERESTARTSYS, %-ENOMEM, %-EFAULT, or the sticky error
- */
-int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
-{
-	struct kssl_sock *ctx = kssl_sock_of(sk);
-	struct sk_buff *peeked = NULL;
-	int copied = 0, target, ret = 0;
-	u8 type = 0;
-	long timeo;
-
-	if (flags & ~(MSG_PEEK | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL |
-		      MSG_CMSG_CLOEXEC | MSG_CMSG_COMPAT))
-		return -EOPNOTSUPP;
-	if (!len)
-		return 0;
-
-	lock_sock(sk);
-	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
-	target = flags & MSG_WAITALL ? len : min_t(size_t, max(ctx->rx.rcvlowat, 1), len);
-	while (copied < len) {
-		if (!reader_has_more(ctx, peeked)) {
-			if (copied && type != KSSL_TYPE_APPLICATION_DATA)
-				break;
-			/* Peeking never opens more than the look-ahead. */
-			if (peeked && !may_look_ahead(&ctx->rx))
-				break;
-			if (peeked) {
-				ret = next_record(ctx);
-				if (ret <= 0)
-					break;
-				continue;
-			}
-			if (copied >= target) {
-				if (next_record(ctx) <= 0)
-					break;
-				continue;
-			}
-			ret = wait_for_record(ctx, &timeo);
-			if (ret <= 0)
-				break;
-		}
-		ret = deliver_to_reader(ctx, msg, len - copied, &peeked, flags, &type);
-		if (ret <= 0)
-			break;
-		copied += ret;
-		if (reader_has_more(ctx, peeked) && copied < len)
-			break;
-	}
-	reader_leaves(ctx);
-	release_sock(sk);
-	if (!copied && ret < 0)
-		let_alert_out(ctx);
-	return copied ? copied : ret;
-}
-
-/**
- * kssl_rx_splice_read() - proto_ops.splice_read
- * @sock: socket
- * @ppos: unused, sockets have no position
- * @pipe: where to
- * @len: bytes wanted
- * @flags: SPLICE_F_*
- *
- * Gives what is left of one record of application data.
- *
- * Context: Process context, may sleep.
- * Return: bytes, 0 after close_notify, %-EINVAL if a control record is next, else
- * as kssl_rx_recvmsg().
- */
-ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
-			    size_t len, unsigned int flags)
-{
-	struct sock *sk = sock->sk;
-	struct kssl_sock *ctx = kssl_sock_of(sk);
-	bool nonblock = (flags & SPLICE_F_NONBLOCK) || (sock->file->f_flags & O_NONBLOCK);
-	struct kssl_rx_cb *cb;
-	struct sk_buff *skb;
-	long timeo;
-	int ret;
-
-	lock_sock(sk);
-	timeo = sock_rcvtimeo(sk, nonblock);
-	ret = wait_for_record(ctx, &timeo);
-	if (ret > 0) {
-		skb = skb_peek(&ctx->rx.queue);
-		cb = kssl_rx_cb(skb);
-		if (cb->type != KSSL_TYPE_APPLICATION_DATA) {
-			ret = -EINVAL;
-		} else {
-			ret = skb_splice_bits(skb, sk, cb->offset, pipe,
-					      min_t(size_t, len, cb->len - cb->offset), flags);
-			if (ret > 0)
-				advance(ctx, skb, ret);
-		}
-	}
-	reader_leaves(ctx);
-	release_sock(sk);
-	if (ret < 0)
-		let_alert_out(ctx);
-	return ret;
-}
-
-/* ---- the end ---- */
 
 /* Drop the control records at the head of the queue; is application data left? */
 static bool drop_control(struct kssl_sock *ctx)
@@ -838,7 +610,7 @@ static bool drop_control(struct kssl_sock *ctx)
 	while ((skb = skb_peek(&ctx->rx.queue))) {
 		if (kssl_rx_cb(skb)->type == KSSL_TYPE_APPLICATION_DATA)
 			return true;
-		retire(ctx, skb);
+		kssl_rx_retire(ctx, skb);
 	}
 	return false;
 }
@@ -859,7 +631,7 @@ bool kssl_rx_drain(struct kssl_sock *ctx)
 	do {
 		if (drop_control(ctx))
 			return false;
-	} while (next_record(ctx) > 0);
+	} while (kssl_rx_next(ctx) > 0);
 
 	/* What is behind a bad record, or one that held us, will never be opened. */
 	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key) && tcp_inq(ctx->sk))
@@ -873,9 +645,13 @@ bool kssl_rx_drain(struct kssl_sock *ctx)
  */
 void kssl_rx_free(struct kssl_sock *ctx)
 {
-	__skb_queue_purge(&ctx->rx.queue);
-	kfree_sensitive(ctx->rx.part);
-	ctx->rx.part = NULL;
+	struct kssl_rx *rx = &ctx->rx;
+
+	kssl_mem_uncharge(ctx->sk, rx->queued_mem);
+	rx->queued_mem = 0;
+	rx->queued = 0;
+	__skb_queue_purge(&rx->queue);
+	kssl_stream_free(ctx);
 	kssl_epoch_put(ctx->rx.dir.epoch);
 	ctx->rx.dir.epoch = NULL;
 }

@@ -125,6 +125,24 @@ int kssl_stream_sg(struct kssl_sock *ctx, unsigned int offset, unsigned int len,
 }
 
 /**
+ * kssl_stream_free() - free what was taken out of TCP's queue
+ * @ctx: connection
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_stream_free(struct kssl_sock *ctx)
+{
+	struct kssl_rx *rx = &ctx->rx;
+
+	if (!rx->part)
+		return;
+	kfree_sensitive(rx->part);
+	rx->part = NULL;
+	rx->part_len = 0;
+	kssl_mem_uncharge(ctx->sk, KSSL_RECORD_MAX);
+}
+
+/**
  * kssl_stream_consume() - take bytes that were used away from the stream
  * @ctx: connection
  * @len: how many
@@ -141,6 +159,8 @@ void kssl_stream_consume(struct kssl_sock *ctx, unsigned int len)
 		rx->part_len -= n;
 		memmove(rx->part, rx->part + n, rx->part_len);
 		len -= n;
+		if (!rx->part_len)
+			kssl_stream_free(ctx);
 	}
 	if (len)
 		tcp_read_done(ctx->sk, len);
@@ -167,6 +187,7 @@ int kssl_stream_take(struct kssl_sock *ctx, unsigned int want)
 		rx->part = kmalloc(KSSL_RECORD_MAX, GFP_KERNEL);
 		if (!rx->part)
 			return -ENOMEM;
+		kssl_mem_charge(ctx->sk, KSSL_RECORD_MAX, SK_MEM_RECV);
 	}
 	if (copy_of_queue(ctx->sk, tcp_sk(ctx->sk)->copied_seq, n, rx->part + rx->part_len))
 		return -EIO;

@@ -115,7 +115,7 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 	ret = kssl_tx_seal(ctx, &ctx->tx.dir, buf, KSSL_TYPE_APPLICATION_DATA);
 	if (ret == -ENOMEM || ret == -ENOBUFS)
 		return ret;
-	ctx->tx.open = NULL;
+	kssl_tx_set_open(&ctx->tx, NULL);
 	if (!ret) {
 		kssl_tx_queue(ctx, buf);
 		return 0;
@@ -138,9 +138,29 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
  */
 void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf)
 {
+	ctx->tx.bytes += buf->len;
 	if (buf->control)
 		ctx->tx.control_bytes += buf->len;
+	kssl_mem_charge(ctx->sk, buf->len, SK_MEM_SEND);
 	list_add_tail(&buf->list, &ctx->tx.queue);
+}
+
+static void retire(struct kssl_sock *ctx, struct kssl_buf *buf)
+{
+	ctx->tx.bytes -= buf->len - buf->sent;
+	if (buf->control)
+		ctx->tx.control_bytes -= buf->len - buf->sent;
+	kssl_mem_uncharge(ctx->sk, buf->len);
+	list_del(&buf->list);
+	kssl_buf_free(buf);
+}
+
+static void drop_queue(struct kssl_sock *ctx)
+{
+	struct kssl_buf *buf, *next;
+
+	list_for_each_entry_safe(buf, next, &ctx->tx.queue, list)
+		retire(ctx, buf);
 }
 
 static int push_buf(struct kssl_sock *ctx, struct kssl_buf *buf, int flags)
@@ -188,8 +208,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 	if (list_empty(&tx->queue))
 		goto out;
 	if (tcp_sk(sk)->write_seq != tx->write_seq) {
-		kssl_buf_free_list(&tx->queue);
-		tx->control_bytes = 0;
+		drop_queue(ctx);
 		kssl_fail(ctx, EIO, KSSL_WHO_KERNEL, KSSL_ALERT_NONE,
 			  "bytes entered the stream behind the record layer");
 		return -EIO;
@@ -200,6 +219,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 		bool last = list_is_last(&buf->list, &tx->queue);
 
 		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
+		tx->bytes -= buf->sent - before;
 		if (buf->control)
 			tx->control_bytes -= buf->sent - before;
 		if (ret == -EAGAIN || ret == -ENOMEM) {
@@ -211,14 +231,12 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 		}
 		if (ret) {
 			/* What the peer sent before it reset the connection stays readable. */
-			kssl_buf_free_list(&tx->queue);
-			tx->control_bytes = 0;
+			drop_queue(ctx);
 			kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
 				      KSSL_WHO_PEER, "TCP refused to send");
 			break;
 		}
-		list_del(&buf->list);
-		kssl_buf_free(buf);
+		retire(ctx, buf);
 	}
 out:
 	kssl_sock_report(ctx);
@@ -390,7 +408,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		return ret;
 	lock_sock(ctx->sk);
 	if (ctx->tx.open == buf)
-		ctx->tx.open = NULL;
+		kssl_tx_set_open(&ctx->tx, NULL);
 	if (ret) {
 		bool expired = ret == -EKEYEXPIRED;
 
@@ -437,7 +455,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		filled = 0;
 	more = msg_data_left(msg);
 	if (keep_open && !more && buf->payload_len < KSSL_MAX_PAYLOAD) {
-		ctx->tx.open = buf;
+		kssl_tx_set_open(&ctx->tx, buf);
 		return filled;
 	}
 
@@ -447,6 +465,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		if (buf == ctx->tx.open) {
 			kssl_buf_trim(buf, filled);
 			buf->payload_len -= filled;
+			kssl_tx_set_open(&ctx->tx, buf);
 		} else {
 			kssl_buf_free(buf);
 		}
@@ -677,8 +696,8 @@ void kssl_tx_work(struct work_struct *work)
 void kssl_tx_free(struct kssl_sock *ctx)
 {
 	kssl_buf_free(ctx->tx.open);
-	ctx->tx.open = NULL;
-	kssl_buf_free_list(&ctx->tx.queue);
+	kssl_tx_set_open(&ctx->tx, NULL);
+	drop_queue(ctx);
 	kssl_epoch_put(ctx->tx.dir.epoch);
 	ctx->tx.dir.epoch = NULL;
 }

@@ -107,10 +107,30 @@ void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned 
 		mod_delayed_work(workqueue, work, delay);
 }
 
+/**
+ * kssl_sock_queue() - run a work whoever is closing
+ * @work: close_work of a connection
+ * @delay: jiffies
+ *
+ * Context: Any.
+ */
+void kssl_sock_queue(struct delayed_work *work, unsigned long delay)
+{
+	queue_delayed_work(workqueue, work, delay);
+}
+
 /* ---- struct proto ---- */
 
-static void detach(struct sock *sk, struct kssl_sock *ctx)
+/**
+ * kssl_sock_detach() - give the socket back to TCP
+ * @ctx: connection
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_sock_detach(struct kssl_sock *ctx)
 {
+	struct sock *sk = ctx->sk;
+
 	write_lock_bh(&sk->sk_callback_lock);
 	if (sk->sk_data_ready == kssl_rx_data_ready)
 		sk->sk_data_ready = ctx->saved_data_ready;
@@ -123,67 +143,41 @@ static void detach(struct sock *sk, struct kssl_sock *ctx)
 	write_unlock_bh(&sk->sk_callback_lock);
 }
 
-/* Reset instead of closing: the peer must not take what it got for the whole. */
-static void make_reset(struct sock *sk)
-{
-	sock_set_flag(sk, SOCK_LINGER);
-	sk->sk_lingertime = 0;
-}
-
-static void ulp_close(struct sock *sk, long timeout)
-{
-	struct kssl_sock *ctx = kssl_sock_of(sk);
-	const struct kssl_base *base;
-
-	if (!ctx) {
-		sk->sk_prot_creator->close(sk, timeout);
-		return;
-	}
-	base = ctx->base;
-
-	lock_sock(sk);
-	ctx->closing = true;
-	release_sock(sk);
-	cancel_delayed_work_sync(&ctx->tx.work);
-	cancel_delayed_work_sync(&ctx->rx.work);
-	cancel_delayed_work_sync(&ctx->helper_clock);
-
-	mutex_lock(&ctx->tx.lock);
-	lock_sock(sk);
-	if (!sock_flag(sk, SOCK_LINGER) || sk->sk_lingertime) {
-		bool drained = kssl_rx_drain(ctx);
-
-		if (kssl_tx_flush(ctx) || !drained)
-			make_reset(sk);
-	}
-	detach(sk, ctx);
-	kssl_control_closed(ctx, ctx->error.err);
-	kssl_tx_free(ctx);
-	kssl_rx_free(ctx);
-	release_sock(sk);
-	mutex_unlock(&ctx->tx.lock);
-
-	kssl_sock_put(ctx);
-	base->prot->close(sk, timeout);
-}
-
 static int ulp_disconnect(struct sock *sk, int flags)
 {
 	return -EOPNOTSUPP;
 }
 
+/* Bytes send() has taken and TCP has not. */
+static int unsent(const struct kssl_sock *ctx)
+{
+	return ctx->tx.bytes + READ_ONCE(ctx->tx.open_bytes);
+}
+
 static int ulp_ioctl(struct sock *sk, int cmd, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
-	int queued;
+	struct tcp_sock *tp = tcp_sk(sk);
+	int bytes;
 
-	if (cmd != SIOCINQ)
-		return ctx->base->prot->ioctl(sk, cmd, arg);
 	lock_sock(sk);
-	kssl_rx_pump(ctx);
-	queued = ctx->rx.queued;
+	switch (cmd) {
+	case SIOCINQ:
+		kssl_rx_pump(ctx, KSSL_LOOKAHEAD);
+		bytes = ctx->rx.queued;
+		break;
+	case SIOCOUTQ:
+		bytes = unsent(ctx) + tp->write_seq - tp->snd_una;
+		break;
+	case SIOCOUTQNSD:
+		bytes = unsent(ctx) + tp->write_seq - tp->snd_nxt;
+		break;
+	default:
+		release_sock(sk);
+		return ctx->base->prot->ioctl(sk, cmd, arg);
+	}
 	release_sock(sk);
-	return kssl_compat_ioctl_result(queued, arg);
+	return kssl_compat_ioctl_result(bytes, arg);
 }
 
 #ifdef KSSL_COMPAT_HAS_SENDPAGE
@@ -211,7 +205,7 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 	/* Who a record is for shows only when it is open. */
 	if (!kssl_rx_readable(ctx) && kssl_rx_may_have_record(ctx)) {
 		lock_sock(sk);
-		kssl_rx_pump(ctx);
+		kssl_rx_pump(ctx, kssl_rx_low_water(&ctx->rx));
 		release_sock(sk);
 	}
 
@@ -319,7 +313,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 	p->sendmsg = kssl_tx_sendmsg;
 	p->recvmsg = kssl_compat_recvmsg;
 	p->splice_eof = kssl_tx_splice_eof;
-	p->close = ulp_close;
+	p->close = kssl_close;
 	p->disconnect = ulp_disconnect;
 	p->setsockopt = kssl_sockopt_set;
 	p->getsockopt = kssl_sockopt_get;
@@ -331,7 +325,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 	o->shutdown = ulp_shutdown;
 	o->splice_read = kssl_rx_splice_read;
 	o->set_rcvlowat = ulp_set_rcvlowat;
-	o->set_peek_off = NULL;
+	o->set_peek_off = sk_set_peek_off;
 	o->peek_len = ulp_peek_len;
 	o->mmap = ulp_mmap;
 	o->read_sock = ulp_read_sock;
@@ -382,6 +376,7 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	skb_queue_head_init(&ctx->messages);
 	init_waitqueue_head(&ctx->control_wait);
 	INIT_DELAYED_WORK(&ctx->helper_clock, kssl_control_clock);
+	INIT_DELAYED_WORK(&ctx->close_work, kssl_close_work);
 
 	mutex_init(&ctx->tx.lock);
 	INIT_LIST_HEAD(&ctx->tx.queue);
@@ -419,6 +414,8 @@ static void publish(struct kssl_sock *ctx, int family)
 	/* The release of the socket drops the owner of its ops. */
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(sk->sk_socket->ops, &ops[family]);
+	/* As sendmsg refuses MSG_ZEROCOPY; io_uring asks beforehand. */
+	clear_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
 	write_unlock_bh(&sk->sk_callback_lock);
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	/* An urgent byte left out would stop the stream for ever. */

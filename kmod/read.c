@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reading: the system calls that take opened records out of the queue.
+ */
+#include <linux/pipe_fs_i.h>
+#include <linux/splice.h>
+#include "kssl.h"
+
+/* What a reader gets when there is nothing to read: 0 is a clean end of file. */
+static int rx_end(struct kssl_sock *ctx, bool *end)
+{
+	struct kssl_rx *rx = &ctx->rx;
+
+	*end = true;
+	if (rx->dir.closed)
+		return 0;
+	if (rx->dir.err)
+		return -rx->dir.err;
+	if (!rx->dir.epoch && !ctx->attended)
+		return -ENOKEY;
+	if (rx->need_key)
+		return -EKEYEXPIRED;
+	*end = false;
+	return 0;
+}
+
+/**
+ * struct reader - one call that reads
+ * @msg: where to, NULL for splice
+ * @flags: MSG_*
+ * @type: content type of what it got so far, 0 if nothing
+ * @at: its place, counted as kssl_rx.taken is; ahead of that with MSG_PEEK
+ */
+struct reader {
+	struct msghdr *msg;
+	int flags;
+	u8 type;
+	u64 at;
+};
+
+/* Bytes in the queue from the reader's place on. */
+static unsigned int reader_left(struct kssl_sock *ctx, const struct reader *r)
+{
+	u64 end = ctx->rx.taken + ctx->rx.queued;
+
+	return r->at < end ? end - r->at : 0;
+}
+
+/*
+ * Wait until the queue holds something for the reader.  1: it does, 0: end of
+ * file, or a peeker is as far ahead as one gets; -errno: neither.
+ */
+static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied, long *timeo)
+{
+	struct kssl_rx *rx = &ctx->rx;
+	struct sock *sk = ctx->sk;
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	bool end;
+	int ret;
+
+	for (;;) {
+		u32 events = rx->events;
+		bool full = !skb_queue_empty(&rx->queue) && !kssl_rx_may_look_ahead(rx);
+
+		/* Others may have read on while a peeker waited. */
+		if (r->at < rx->taken || !(r->flags & MSG_PEEK))
+			r->at = rx->taken;
+		if (reader_left(ctx, r))
+			return 1;
+		ret = full ? 0 : kssl_rx_next(ctx);
+		if (ret > 0)
+			continue;
+		if (ret == -ENOMEM)
+			return ret;
+		ret = rx_end(ctx, &end);
+		if (end || (full && copied))
+			return ret;
+		if (!*timeo)
+			return -EAGAIN;
+		if (signal_pending(current))
+			return sock_intr_errno(*timeo);
+
+		add_wait_queue(sk_sleep(sk), &wait);
+		rx->readers++;
+		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		sk_wait_event(sk, timeo, READ_ONCE(rx->events) != events, &wait);
+		sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+		rx->readers--;
+		remove_wait_queue(sk_sleep(sk), &wait);
+	}
+}
+
+/*
+ * A reader leaves. While it was here nobody else looked for records that are the
+ * helper's; if the next one is already there, nothing will announce it again.
+ */
+static void reader_leaves(struct kssl_sock *ctx)
+{
+	if (ctx->attended && !ctx->rx.readers)
+		kssl_rx_pump(ctx, 1);
+}
+
+/* A reader that is told of a fatal error finds it in SO_ERROR, and the alert sent. */
+static void let_alert_out(struct kssl_sock *ctx)
+{
+	if (READ_ONCE(ctx->rx.dir.err) && !READ_ONCE(ctx->reported))
+		flush_delayed_work(&ctx->tx.work);
+}
+
+/* Tell an unattended reader the content type; -EIO: a control record and no room. */
+static int put_type(struct msghdr *msg, u8 type, bool attended)
+{
+	int err = 0;
+
+	if (msg->msg_control && !attended)
+		err = put_cmsg(msg, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
+	if (type == KSSL_TYPE_APPLICATION_DATA)
+		return 0;
+	return err || !msg->msg_control || (msg->msg_flags & MSG_CTRUNC) ? -EIO : 0;
+}
+
+/* Move the read position; a control record goes away whole. */
+static void advance(struct kssl_sock *ctx, struct sk_buff *skb, unsigned int n)
+{
+	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+
+	cb->offset += n;
+	ctx->rx.taken += n;
+	WRITE_ONCE(ctx->rx.queued, ctx->rx.queued - n);
+	if (cb->offset == cb->len)
+		kssl_rx_retire(ctx, skb);
+}
+
+/* The record at the reader's place, and the place in it. */
+static struct sk_buff *find_record(struct kssl_sock *ctx, const struct reader *r,
+				   unsigned int *offset)
+{
+	u64 start = ctx->rx.taken;
+	struct sk_buff *skb;
+
+	skb_queue_walk(&ctx->rx.queue, skb) {
+		struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+		unsigned int left = cb->len - cb->offset;
+
+		if (r->at < start + left) {
+			*offset = cb->offset + (r->at - start);
+			return skb;
+		}
+		start += left;
+	}
+	return NULL;
+}
+
+/* Copy from the queue until @len, its end, or a change of type; bytes or -errno. */
+static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len)
+{
+	struct sk_buff *skb, *next;
+	unsigned int offset;
+	int copied = 0;
+
+	for (skb = find_record(ctx, r, &offset); skb && copied < len; skb = next) {
+		struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+		unsigned int n = min_t(size_t, len - copied, cb->len - offset);
+		int ret;
+
+		if (r->type && r->type != cb->type)
+			break;
+		if (!r->type) {
+			ret = put_type(r->msg, cb->type, ctx->had_helper);
+			if (ret)
+				return ret;
+			r->type = cb->type;
+		}
+		if (!(r->flags & MSG_TRUNC) && skb_copy_datagram_msg(skb, offset, r->msg, n))
+			return copied ? copied : -EFAULT;
+		copied += n;
+		r->at += n;
+		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
+		       skb_queue_next(&ctx->rx.queue, skb);
+		offset = next ? kssl_rx_cb(next)->offset : 0;
+		if (!(r->flags & MSG_PEEK))
+			advance(ctx, skb, n);
+		/* A control record is returned by itself. */
+		if (r->type != KSSL_TYPE_APPLICATION_DATA)
+			break;
+	}
+	return copied;
+}
+
+/* What recvmsg tells beside the bytes. */
+static void reader_done(struct kssl_sock *ctx, struct reader *r, int copied)
+{
+	struct msghdr *msg = r->msg;
+	struct sock *sk = ctx->sk;
+
+	if (r->flags & MSG_PEEK)
+		sk_peek_offset_fwd(sk, copied);
+	else
+		sk_peek_offset_bwd(sk, copied);
+	/* Never 0 while a record may wait in TCP: io_uring would not come again for it. */
+	msg->msg_inq = ctx->rx.queued ? ctx->rx.queued : kssl_rx_may_have_record(ctx);
+	if (tcp_sk(sk)->recvmsg_inq)
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq), &msg->msg_inq);
+}
+
+static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int target,
+			long *timeo)
+{
+	int copied = 0, ret = 0;
+
+	do {
+		if (!reader_left(ctx, r)) {
+			if (copied && r->type != KSSL_TYPE_APPLICATION_DATA)
+				break;
+			if (copied >= target) {
+				if ((r->flags & MSG_PEEK && !kssl_rx_may_look_ahead(&ctx->rx)) ||
+				    kssl_rx_next(ctx) <= 0)
+					break;
+				continue;
+			}
+			ret = wait_for_record(ctx, r, copied, timeo);
+			if (ret <= 0)
+				break;
+		}
+		ret = deliver_to_reader(ctx, r, len - copied);
+		if (ret <= 0)
+			break;
+		copied += ret;
+		/* Another type is next. */
+		if (reader_left(ctx, r))
+			break;
+	} while (copied < len);
+	return copied ? copied : ret;
+}
+
+/**
+ * kssl_rx_recvmsg() - proto.recvmsg
+ * @sk: socket
+ * @msg: where to
+ * @len: bytes wanted; application data of several records is joined
+ * @flags: MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MSG_DONTWAIT
+ *
+ * As in TCP, MSG_TRUNC takes bytes away without copying them, and a read of no
+ * bytes waits for something that could be read. A peeker sees at most
+ * KSSL_LOOKAHEAD bytes, from SO_PEEK_OFF on if that is set.
+ *
+ * Context: Process context, may sleep.
+ * Return: bytes, 0 after close_notify, or
+ * * %-EOPNOTSUPP - another flag
+ * * %-EIO - unattended: a control record is next and @msg has no room for its type
+ * * %-EKEYEXPIRED - unattended: the next key is missing
+ * * %-ENOKEY - no key, and no helper that could bring one
+ * * %-EAGAIN, %-EINTR, %-ERESTARTSYS, %-ENOMEM, %-EFAULT, or the sticky error
+ */
+int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct reader r = { .msg = msg, .flags = flags };
+	int ret, target;
+	long timeo;
+
+	if (flags & ~(MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL |
+		      MSG_CMSG_CLOEXEC | MSG_CMSG_COMPAT))
+		return -EOPNOTSUPP;
+
+	lock_sock(sk);
+	timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
+	target = flags & MSG_WAITALL ? len : min_t(size_t, kssl_rx_low_water(&ctx->rx), len);
+	r.at = ctx->rx.taken + max(sk_peek_offset(sk, flags), 0);
+	if (len) {
+		ret = read_records(ctx, &r, len, target, &timeo);
+	} else {
+		ret = wait_for_record(ctx, &r, false, &timeo);
+		ret = min(ret, 0);
+	}
+	if (ret >= 0)
+		reader_done(ctx, &r, ret);
+	reader_leaves(ctx);
+	release_sock(sk);
+	if (ret < 0)
+		let_alert_out(ctx);
+	return ret;
+}
+
+/**
+ * kssl_rx_splice_read() - proto_ops.splice_read
+ * @sock: socket
+ * @ppos: unused, sockets have no position
+ * @pipe: where to
+ * @len: bytes wanted
+ * @flags: SPLICE_F_*
+ *
+ * Gives what is left of one record of application data.
+ *
+ * Context: Process context, may sleep.
+ * Return: bytes, 0 after close_notify, %-EINVAL if a control record is next, else
+ * as kssl_rx_recvmsg().
+ */
+ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
+			    size_t len, unsigned int flags)
+{
+	struct sock *sk = sock->sk;
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	bool nonblock = (flags & SPLICE_F_NONBLOCK) || (sock->file->f_flags & O_NONBLOCK);
+	struct reader r = {};
+	struct kssl_rx_cb *cb;
+	struct sk_buff *skb;
+	long timeo;
+	int ret;
+
+	lock_sock(sk);
+	timeo = sock_rcvtimeo(sk, nonblock);
+	ret = wait_for_record(ctx, &r, false, &timeo);
+	if (ret > 0) {
+		skb = skb_peek(&ctx->rx.queue);
+		cb = kssl_rx_cb(skb);
+		if (cb->type != KSSL_TYPE_APPLICATION_DATA) {
+			ret = -EINVAL;
+		} else {
+			ret = skb_splice_bits(skb, sk, cb->offset, pipe,
+					      min_t(size_t, len, cb->len - cb->offset), flags);
+			if (ret > 0) {
+				advance(ctx, skb, ret);
+				sk_peek_offset_bwd(sk, ret);
+			}
+		}
+	}
+	reader_leaves(ctx);
+	release_sock(sk);
+	if (ret < 0)
+		let_alert_out(ctx);
+	return ret;
+}
