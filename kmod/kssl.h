@@ -393,6 +393,7 @@ struct kssl_rx {
 	unsigned int warnings;		/* warning alerts in a row */
 	u32 copied_seq;			/* where TCP's copied_seq must be */
 	u32 events;			/* moves whenever a waiting reader should look again */
+	bool starved;			/* there was no memory for a record */
 	bool held;			/* waits for KSSL_OP_CONTINUE */
 	bool established;		/* application data is legal */
 	bool need_key;			/* unattended: a KeyUpdate waits for its key */

@@ -482,7 +482,8 @@ unsigned int kssl_rx_low_water(const struct kssl_rx *rx)
  *
  * Opens until the application has @want bytes; while a handshake is under way on,
  * so that its messages are found behind data nobody reads. Never more than
- * KSSL_LOOKAHEAD bytes.
+ * KSSL_LOOKAHEAD bytes. Wakes nobody, for that was done when the bytes came; a
+ * second time would be a second edge.
  *
  * Context: Process context. Caller holds the socket lock.
  */
@@ -495,13 +496,16 @@ void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want)
 	       ((kssl_sock_in_bounce(ctx) || rx->queued < want) && kssl_rx_may_look_ahead(rx))) {
 		int ret = kssl_rx_next(ctx);
 
-		if (ret == -ENOMEM)
+		if (ret == -ENOMEM) {
+			rx->starved = true;
 			kssl_sock_later(ctx, &rx->work, HZ / 10);
+		}
 		if (ret <= 0)
 			break;
 		moved = true;
 	}
-	if (moved) {
+	if (moved && rx->starved) {
+		rx->starved = false;
 		rx->events++;
 		kssl_sock_wake(ctx);
 	}

@@ -33,8 +33,9 @@ void conn_connect_bufs(struct conn *c, int rcvbuf, int sndbuf);
 void conn_attach(struct conn *c);
 /* Keys for both directions at both ends. */
 void conn_keys(struct conn *c);
-/* All three: an unattended connection, ready. */
+/* All three: an unattended connection, ready.  Plain TCP if the variant is. */
 void conn_open(struct conn *c);
+void conn_open_bufs(struct conn *c, int rcvbuf, int sndbuf);
 /* Attach and take the control file: an attended connection in the plain phase. */
 void conn_attend(struct conn *c);
 /* What follows a handshake: keys both ways, established, released. */

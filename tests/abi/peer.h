@@ -78,6 +78,7 @@ void peer_write(struct peer *p, const void *data, size_t len);
 /* Wait until the other end's TCP has received everything. */
 void peer_settle(struct peer *p);
 
+/* On plain TCP records of data are bytes, close_notify is the FIN, and others do not exist. */
 void peer_send(struct peer *p, uint8_t type, const void *content, size_t len);
 void peer_send_alert(struct peer *p, uint8_t level, uint8_t desc);
 /* Application data: @len bytes of pattern() from @at on, in records of @step. */

@@ -117,6 +117,12 @@ static int make_variant(enum over over, unsigned int i, struct variant *to)
 		to->server = i & 1;
 		to->family = i & 1 ? AF_INET6 : AF_INET;
 		break;
+	case WITH_TCP:
+		s = i < 6 ? first_suite(i < 2 ? 0x0303 : 0x0304) : NULL;
+		to->server = i & 1;
+		to->family = i & 1 ? AF_INET6 : AF_INET;
+		to->plain = i >= 4;
+		break;
 	case SUITES:
 		s = i / 2 < suites_count ? &suites[i / 2] : NULL;
 		to->server = i & 1;
@@ -135,6 +141,9 @@ static void set_name(char *to, size_t len, const struct test *t, const struct va
 {
 	if (t->over == ONCE)
 		snprintf(to, len, "%s", t->name);
+	else if (with->plain)
+		snprintf(to, len, "%s [TCP %s %s]", t->name, with->server ? "server" : "client",
+			 with->family == AF_INET6 ? "IPv6" : "IPv4");
 	else
 		snprintf(to, len, "%s [%04x/%04x %s %s]", t->name, with->suite.suite,
 			 with->suite.version, with->server ? "server" : "client",

@@ -15,11 +15,13 @@
  * @suite: row of KSSL_SUITES
  * @family: AF_INET or AF_INET6
  * @server: kssl is on the accepted socket, else on the connecting one
+ * @plain: no kssl at all; what holds for TCP proves the test
  */
 struct variant {
 	struct kssl_suite_info suite;
 	int family;
 	int server;
+	int plain;
 };
 
 /* Which variants a test runs over. */
@@ -29,6 +31,7 @@ enum over {
 	ONLY_12,	/* likewise, of TLS 1.2 only */
 	ONLY_13,	/* likewise, of TLS 1.3 only */
 	SUITES,		/* every suite, as client and as server */
+	WITH_TCP,	/* VERSIONS, and plain TCP: IPv4 as client and IPv6 as server */
 };
 
 struct test {
