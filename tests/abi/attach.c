@@ -309,40 +309,6 @@ static void unknown_options(void)
 
 /* ---- what can be asked ---- */
 
-static void suites(void)
-{
-	struct kssl_suite_info all[64], some[64];
-	socklen_t len = 0, full = sizeof(all);
-	unsigned int i, j, n;
-	struct conn c;
-
-	conn_connect(&c);
-	conn_attach(&c);
-	SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, NULL, &len));
-	SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, all, &full));
-	EQ(len, full);
-	n = full / sizeof(all[0]);
-	EQ(n * sizeof(all[0]), full);
-	for (i = 0; i < n; i++) {
-		CHECK(all[i].version == 0x0303 || all[i].version == 0x0304);
-		CHECK(all[i].key_len > 0 && all[i].key_len <= KSSL_KEY_MAX);
-		CHECK(all[i].iv_len > 0 && all[i].iv_len <= KSSL_IV_MAX);
-		CHECK(all[i].mac_key_len <= KSSL_MAC_KEY_MAX);
-		CHECK(all[i].tag_len > 0);
-		for (j = 0; j < i; j++)
-			CHECK(all[i].suite != all[j].suite || all[i].version != all[j].version);
-	}
-	/* as many whole rows as fit */
-	for (i = 1; i <= full + 20; i++) {
-		memset(some, 0xee, sizeof(some));
-		len = i;
-		SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, some, &len));
-		EQ(len, (i < full ? i / sizeof(all[0]) : n) * sizeof(all[0]));
-		CHECK(!memcmp(some, all, len));
-		EQ(((uint8_t *)some)[len], 0xee);
-	}
-}
-
 static void status_sizes(void)
 {
 	struct kssl_status whole, part;
@@ -538,10 +504,9 @@ static const struct test tests[] = {
 	{ "no_keys", VERSIONS, no_keys },
 	{ "close_without_keys", VERSIONS, close_without_keys },
 	{ "key_sizes", VERSIONS, key_sizes },
-	{ "bad_keys", SUITES, bad_keys },
+	{ "bad_keys", PROTECTIONS, bad_keys },
 	{ "keys_stay_inside", VERSIONS, keys_stay_inside },
 	{ "unknown_options", ONCE, unknown_options },
-	{ "suites", ONCE, suites },
 	{ "status_sizes", VERSIONS, status_sizes },
 	{ "status_counts", VERSIONS, status_counts },
 	{ "send_flags", VERSIONS, send_flags },

@@ -518,7 +518,7 @@ static void shutdown_under_load(void)
 }
 
 static const struct test tests[] = {
-	{ "close_sends_notify", SUITES, close_sends_notify },
+	{ "close_sends_notify", PROTECTIONS, close_sends_notify },
 	{ "close_at_once", VERSIONS, close_at_once },
 	{ "close_after_more", VERSIONS, close_after_more },
 	{ "exit_sends_notify", VERSIONS, exit_sends_notify },

@@ -86,6 +86,7 @@ struct kssl_key key_of(const struct keys *k)
 	key.size = sizeof(key);
 	key.version = k->suite.version;
 	key.suite = k->suite.suite;
+	key.flags = k->flags;
 	key.key_len = k->suite.key_len;
 	key.iv_len = k->suite.iv_len;
 	key.mac_key_len = k->suite.mac_key_len;
@@ -93,6 +94,7 @@ struct kssl_key key_of(const struct keys *k)
 	key.nonce = k->nonce;
 	memcpy(key.key, k->key, sizeof(k->key));
 	memcpy(key.iv, k->iv, sizeof(k->iv));
+	memcpy(key.mac_key, k->mac_key, sizeof(k->mac_key));
 	return key;
 }
 

@@ -855,7 +855,7 @@ static void all_at_once(void)
 static const struct test tests[] = {
 	{ "holds_after_each", VERSIONS, holds_after_each },
 	{ "message_header", VERSIONS, message_header },
-	{ "largest_record", SUITES, largest_record },
+	{ "largest_record", PROTECTIONS, largest_record },
 	{ "invisible_to_reader", VERSIONS, invisible_to_reader },
 	{ "invisible_to_poller", VERSIONS, invisible_to_poller },
 	{ "helper_alone", VERSIONS, helper_alone },

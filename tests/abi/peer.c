@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: MIT
-/* The reference record layer, RFC 5246 6.2.3.3, RFC 5288 3, RFC 7905 2, RFC 8446 5.2 to 5.4. */
+/*
+ * The reference record layer: RFC 5246 6.2.3.2 and 6.2.3.3, RFC 5288 3, RFC 6655 3,
+ * RFC 7366 3, RFC 7905 2, RFC 8446 5.2 to 5.4.
+ */
 #include <linux/sockios.h>
-#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "cipher.h"
 #include "peer.h"
 #include "tap.h"
 
-#define TAG	16
+#define BLOCK	16
 
-static const EVP_CIPHER *cipher_of(const struct kssl_suite_info *s)
+static const struct protection *of(const struct keys *k)
 {
-	switch (s->suite) {
-	case 0x009c: case 0x009e: case 0xc02b: case 0xc02f: case 0x1301:
-		return EVP_aes_128_gcm();
-	case 0x009d: case 0x009f: case 0xc02c: case 0xc030: case 0x1302:
-		return EVP_aes_256_gcm();
-	case 0xcca8: case 0xcca9: case 0xccaa: case 0x1303:
-		return EVP_chacha20_poly1305();
-	}
-	check_failed(__FILE__, __LINE__, "suite %04x is unknown to the reference", s->suite);
+	return protection_of(k->suite.suite, k->suite.version);
 }
 
 static int is_tls13(const struct keys *k)
@@ -29,10 +25,35 @@ static int is_tls13(const struct keys *k)
 	return k->suite.version == 0x0304;
 }
 
-/* Bytes of explicit nonce in each record. */
-static size_t explicit_len(const struct keys *k)
+static int is_etm_key(const struct keys *k)
 {
-	return !is_tls13(k) && k->suite.iv_len == 4 ? 8 : 0;
+	return k->flags & KSSL_KEY_ETM;
+}
+
+size_t explicit_len(const struct keys *k)
+{
+	switch (of(k)->mode) {
+	case CBC:
+		return BLOCK;
+	case CHACHA:
+		return 0;
+	default:
+		return is_tls13(k) ? 0 : 8;
+	}
+}
+
+size_t least_padding(const struct keys *k, size_t len)
+{
+	return BLOCK - (len + (is_etm_key(k) ? 0 : of(k)->tag_len)) % BLOCK;
+}
+
+size_t sealed_len(const struct keys *k, size_t len)
+{
+	size_t more = is_tls13(k);
+
+	if (of(k)->mode == CBC)
+		more = least_padding(k, len);
+	return HEADER + explicit_len(k) + len + more + of(k)->tag_len;
 }
 
 static void put(uint8_t *to, uint64_t value, int octets)
@@ -45,17 +66,30 @@ static void put(uint8_t *to, uint64_t value, int octets)
 
 struct keys make_keys(unsigned int seed)
 {
-	struct keys k = { .suite = v->suite };
+	struct keys k = { .suite = v->suite, .flags = v->flags };
 	unsigned int i;
 
 	for (i = 0; i < k.suite.key_len; i++)
 		k.key[i] = seed * 31 + i * 7 + 1;
 	for (i = 0; i < k.suite.iv_len; i++)
 		k.iv[i] = seed * 17 + i * 5 + 3;
+	for (i = 0; i < k.suite.mac_key_len; i++)
+		k.mac_key[i] = seed * 13 + i * 3 + 5;
 	/* not the sequence number, so that nobody can mix them up */
 	k.nonce = 0x0102030405060700ULL + seed * 0x10000;
 	return k;
 }
+
+/* Header of a record with @len bytes behind it. */
+static void put_header(uint8_t *record, uint8_t type, uint16_t version, size_t len)
+{
+	CHECK(HEADER + len <= RECORD_MAX);
+	record[0] = type;
+	put(record + 1, version, 2);
+	put(record + 3, len, 2);
+}
+
+/* ---- AEAD ---- */
 
 static void make_nonce(const struct keys *k, const uint8_t *record, uint8_t *nonce)
 {
@@ -73,28 +107,6 @@ static void make_nonce(const struct keys *k, const uint8_t *record, uint8_t *non
 		nonce[4 + i] ^= seq[i];
 }
 
-/* Encrypt or decrypt @len bytes in place; the tag follows them. 0 if not authentic. */
-static int run_cipher(const struct keys *k, int encrypt, const uint8_t *nonce,
-		      const uint8_t *aad, int aad_len, uint8_t *data, int len)
-{
-	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
-	uint8_t none[16];
-	int out, ok;
-
-	CHECK(ctx);
-	CHECK(EVP_CipherInit_ex(ctx, cipher_of(&k->suite), NULL, k->key, nonce, encrypt));
-	CHECK(EVP_CipherUpdate(ctx, NULL, &out, aad, aad_len));
-	if (len)
-		CHECK(EVP_CipherUpdate(ctx, data, &out, data, len));
-	if (!encrypt)
-		CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG, data + len));
-	ok = EVP_CipherFinal_ex(ctx, none, &out);
-	if (encrypt)
-		CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, data + len));
-	EVP_CIPHER_CTX_free(ctx);
-	return ok;
-}
-
 static int make_aad(const struct keys *k, const uint8_t *record, size_t content_len, uint8_t *aad)
 {
 	if (is_tls13(k)) {
@@ -107,33 +119,135 @@ static int make_aad(const struct keys *k, const uint8_t *record, size_t content_
 	return 13;
 }
 
-static size_t seal_body(struct keys *k, uint8_t type, uint16_t version, const void *body,
+static size_t seal_aead(struct keys *k, uint8_t type, uint16_t version, const void *body,
 			size_t len, uint8_t *record)
 {
-	size_t prefix = explicit_len(k);
+	size_t prefix = explicit_len(k), tag_len = of(k)->tag_len;
 	uint8_t *data = record + HEADER + prefix;
 	uint8_t nonce[12], aad[16];
 	int aad_len;
 
-	CHECK(HEADER + prefix + len + TAG <= RECORD_MAX);
-	record[0] = type;
-	put(record + 1, version, 2);
-	put(record + 3, prefix + len + TAG, 2);
+	put_header(record, type, version, prefix + len + tag_len);
 	if (prefix)
 		put(record + HEADER, k->nonce++, 8);
 	make_nonce(k, record, nonce);
 	aad_len = make_aad(k, record, len, aad);
 	if (len)
 		memmove(data, body, len);
-	CHECK(run_cipher(k, 1, nonce, aad, aad_len, data, len));
+	CHECK(aead(of(k), 1, k->key, nonce, aad, aad_len, data, len, data + len));
 	k->seq++;
-	return HEADER + prefix + len + TAG;
+	return HEADER + prefix + len + tag_len;
 }
+
+/* The body in @body; length of what was sealed, or -1. */
+static long open_aead(const struct keys *k, const uint8_t *record, size_t len, uint8_t *body)
+{
+	size_t prefix = explicit_len(k), tag_len = of(k)->tag_len;
+	long n = (long)(len - HEADER - prefix - tag_len);
+	uint8_t nonce[12], aad[16];
+	int aad_len;
+
+	if (n < 0)
+		return -1;
+	make_nonce(k, record, nonce);
+	aad_len = make_aad(k, record, n, aad);
+	memcpy(body, record + HEADER + prefix, n + tag_len);
+	return aead(of(k), 0, k->key, nonce, aad, aad_len, body, n, body + n) ? n : -1;
+}
+
+/* ---- CBC ---- */
+
+/* The MAC over @len bytes of @data, of a record with this header. */
+static void make_mac(const struct keys *k, uint8_t type, uint16_t version, const void *data,
+		     size_t len, uint8_t *mac)
+{
+	uint8_t text[13 + RECORD_MAX];
+
+	put(text, k->seq, 8);
+	text[8] = type;
+	put(text + 9, version, 2);
+	put(text + 11, len, 2);
+	if (len)
+		memcpy(text + 13, data, len);
+	hmac(of(k), k->mac_key, text, 13 + len, mac);
+}
+
+size_t cbc_plain(const struct keys *k, uint8_t type, uint16_t version, const void *content,
+		 size_t len, size_t padding, uint8_t *plain)
+{
+	size_t n = len;
+
+	if (len)
+		memcpy(plain, content, len);
+	if (!is_etm_key(k)) {
+		make_mac(k, type, version, content, len, plain + n);
+		n += of(k)->tag_len;
+	}
+	memset(plain + n, padding - 1, padding);
+	return n + padding;
+}
+
+size_t seal_plain(struct keys *k, uint8_t type, uint16_t version, const uint8_t *plain, size_t len,
+		  uint8_t *record)
+{
+	size_t tag_len = is_etm_key(k) ? of(k)->tag_len : 0;
+	uint8_t *iv = record + HEADER, *data = iv + BLOCK;
+
+	put_header(record, type, version, BLOCK + len + tag_len);
+	CHECK(RAND_bytes(iv, BLOCK) == 1);
+	memcpy(data, plain, len);
+	cbc(of(k), 1, k->key, iv, data, len);
+	if (tag_len)
+		make_mac(k, type, version, iv, BLOCK + len, data + len);
+	k->seq++;
+	return HEADER + BLOCK + len + tag_len;
+}
+
+/* Content in @body; its length, or -1. */
+static long open_cbc(const struct keys *k, const uint8_t *record, size_t len, uint8_t *body)
+{
+	size_t tag_len = of(k)->tag_len;
+	size_t n = len - HEADER - BLOCK, padding, i;
+	uint16_t version = record[1] << 8 | record[2];
+	uint8_t mac[64];
+
+	if (len < sealed_len(k, 0))
+		return -1;
+	if (is_etm_key(k)) {
+		n -= tag_len;
+		make_mac(k, record[0], version, record + HEADER, BLOCK + n, mac);
+		if (memcmp(mac, record + HEADER + BLOCK + n, tag_len))
+			return -1;
+	}
+	if (n % BLOCK)
+		return -1;
+	memcpy(body, record + HEADER + BLOCK, n);
+	cbc(of(k), 0, k->key, record + HEADER, body, n);
+	padding = body[n - 1] + 1;
+	if (padding + (is_etm_key(k) ? 0 : tag_len) > n)
+		return -1;
+	for (i = 0; i < padding; i++)
+		if (body[n - 1 - i] != padding - 1)
+			return -1;
+	n -= padding;
+	if (is_etm_key(k))
+		return n;
+	n -= tag_len;
+	make_mac(k, record[0], version, body, n, mac);
+	return memcmp(mac, body + n, tag_len) ? -1 : (long)n;
+}
+
+/* ---- records ---- */
 
 size_t seal_inner(struct keys *k, uint8_t type, uint16_t version, const void *inner, size_t len,
 		  uint8_t *record)
 {
-	return seal_body(k, type, version, inner, len, record);
+	uint8_t plain[RECORD_MAX];
+
+	if (of(k)->mode != CBC)
+		return seal_aead(k, type, version, inner, len, record);
+	len = cbc_plain(k, type, version, inner, len, least_padding(k, len), plain);
+	return seal_plain(k, type, version, plain, len, record);
 }
 
 size_t seal(struct keys *k, uint8_t type, const void *content, size_t len, uint8_t *record)
@@ -141,28 +255,24 @@ size_t seal(struct keys *k, uint8_t type, const void *content, size_t len, uint8
 	uint8_t inner[RECORD_MAX];
 
 	if (!is_tls13(k))
-		return seal_body(k, type, 0x0303, content, len, record);
+		return seal_inner(k, type, 0x0303, content, len, record);
 	CHECK(len < sizeof(inner));
 	if (len)
 		memcpy(inner, content, len);
 	inner[len] = type;
-	return seal_body(k, DATA, 0x0303, inner, len + 1, record);
+	return seal_inner(k, DATA, 0x0303, inner, len + 1, record);
 }
 
 long open_record(struct keys *k, const uint8_t *record, size_t len, uint8_t *type,
 		 uint8_t *content)
 {
-	size_t prefix = explicit_len(k);
-	uint8_t body[RECORD_MAX], nonce[12], aad[16];
-	long n = (long)(len - HEADER - prefix - TAG);
-	int aad_len;
+	uint8_t body[RECORD_MAX];
+	long n;
 
-	if (n < 0 || record[1] != 3 || record[2] != 3)
+	if (len < HEADER || record[1] != 3 || record[2] != 3)
 		return -1;
-	make_nonce(k, record, nonce);
-	aad_len = make_aad(k, record, n, aad);
-	memcpy(body, record + HEADER + prefix, n + TAG);
-	if (!run_cipher(k, 0, nonce, aad, aad_len, body, n))
+	n = of(k)->mode == CBC ? open_cbc(k, record, len, body) : open_aead(k, record, len, body);
+	if (n < 0)
 		return -1;
 	k->seq++;
 	*type = record[0];
@@ -283,7 +393,6 @@ static long recv_plain(struct peer *p, uint8_t *type, uint8_t *content, size_t m
 
 long peer_recv(struct peer *p, uint8_t *type, uint8_t *content)
 {
-	size_t prefix = explicit_len(&p->rx);
 	uint8_t record[RECORD_MAX];
 	uint8_t nonce[8];
 	size_t len;
@@ -296,7 +405,7 @@ long peer_recv(struct peer *p, uint8_t *type, uint8_t *content)
 		return -1;
 	/* The sender's explicit nonces count up from where they were set to start. */
 	put(nonce, p->rx.nonce, 8);
-	if (prefix && memcmp(record + HEADER, nonce, 8))
+	if (explicit_len(&p->rx) == 8 && memcmp(record + HEADER, nonce, 8))
 		check_failed(__FILE__, __LINE__, "explicit nonce of record %llu",
 			     (unsigned long long)p->rx.seq);
 	n = open_record(&p->rx, record, len, type, content);
@@ -305,6 +414,8 @@ long peer_recv(struct peer *p, uint8_t *type, uint8_t *content)
 			     (unsigned long long)p->rx.seq, record[0], len);
 	p->rx.nonce++;
 	CHECK(n <= 16384);
+	/* Nobody asked for padding. */
+	EQ(len, sealed_len(&p->rx, n));
 	return n;
 }
 

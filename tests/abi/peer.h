@@ -33,18 +33,22 @@ enum { CCS = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23 };
 
 /**
  * struct keys - keys of one direction, at one point of its sequence
- * @suite: row of KSSL_SUITES
+ * @suite: suite, and lengths of what follows
+ * @flags: KSSL_KEY_ETM or 0
  * @seq: sequence number of the next record
  * @nonce: explicit nonce of the next record sealed
  * @key: cipher key
  * @iv: salt, or whole IV
+ * @mac_key: MAC key
  */
 struct keys {
 	struct kssl_suite_info suite;
+	uint32_t flags;
 	uint64_t seq;
 	uint64_t nonce;
 	uint8_t key[32];
 	uint8_t iv[16];
+	uint8_t mac_key[48];
 };
 
 /* Keys of the current variant's suite; another @seed gives other ones. */
@@ -53,9 +57,26 @@ struct keys make_keys(unsigned int seed);
 /* Seal one record into @record, RECORD_MAX long; its length. Counts up. */
 size_t seal(struct keys *k, uint8_t type, const void *content, size_t len, uint8_t *record);
 
-/* TLS 1.3: seal @inner as it is, with the outer @type and @version. */
+/* The same with @version; TLS 1.3: seal @inner as it is, with the outer @type. */
 size_t seal_inner(struct keys *k, uint8_t type, uint16_t version, const void *inner, size_t len,
 		  uint8_t *record);
+
+/* Octets of nonce or IV behind the header of each record. */
+size_t explicit_len(const struct keys *k);
+/* Length of a whole record with @len bytes of content and no more padding than it must have. */
+size_t sealed_len(const struct keys *k, size_t len);
+
+/*
+ * CBC: make in @plain what is encrypted: content, MAC (unless encrypt-then-MAC) and
+ * @padding octets; its length.
+ */
+size_t cbc_plain(const struct keys *k, uint8_t type, uint16_t version, const void *content,
+		 size_t len, size_t padding, uint8_t *plain);
+/* CBC: seal @plain as it is. */
+size_t seal_plain(struct keys *k, uint8_t type, uint16_t version, const uint8_t *plain, size_t len,
+		  uint8_t *record);
+/* CBC: shortest padding, its length octet included. */
+size_t least_padding(const struct keys *k, size_t len);
 
 /* Open one record; length of the content, or -1. Counts up if it is authentic. */
 long open_record(struct keys *k, const uint8_t *record, size_t len, uint8_t *type,

@@ -643,12 +643,12 @@ static const struct test tests[] = {
 	{ "raw_out", VERSIONS, raw_out },
 	{ "application_waits", VERSIONS, application_waits },
 	{ "sleepers", VERSIONS, sleepers },
-	{ "hand_over", SUITES, hand_over },
-	{ "early_bytes", SUITES, early_bytes },
-	{ "handed_over_numbers", SUITES, handed_over_numbers },
+	{ "hand_over", PROTECTIONS, hand_over },
+	{ "early_bytes", PROTECTIONS, early_bytes },
+	{ "handed_over_numbers", PROTECTIONS, handed_over_numbers },
 	{ "data_before_finished", VERSIONS, data_before_finished },
-	{ "wrong_finished", SUITES, wrong_finished },
-	{ "right_finished", SUITES, right_finished },
+	{ "wrong_finished", PROTECTIONS, wrong_finished },
+	{ "right_finished", PROTECTIONS, right_finished },
 	{}
 };
 

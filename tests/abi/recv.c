@@ -705,9 +705,9 @@ static void last_number(void)
 }
 
 static const struct test tests[] = {
-	{ "sizes", SUITES, sizes },
-	{ "bulk", SUITES, bulk },
-	{ "partial_reads", SUITES, partial_reads },
+	{ "sizes", PROTECTIONS, sizes },
+	{ "bulk", PROTECTIONS, bulk },
+	{ "partial_reads", PROTECTIONS, partial_reads },
 	{ "peek", VERSIONS, peek },
 	{ "peek_control", VERSIONS, peek_control },
 	{ "wait_all", VERSIONS, wait_all },
@@ -722,18 +722,18 @@ static const struct test tests[] = {
 	{ "low_water", VERSIONS, low_water },
 	{ "timeout", VERSIONS, timeout },
 	{ "interrupted", VERSIONS, interrupted },
-	{ "control_records", SUITES, control_records },
+	{ "control_records", PROTECTIONS, control_records },
 	{ "no_room_for_type", VERSIONS, no_room_for_type },
 	{ "empty_records", VERSIONS, empty_records },
 	{ "too_many_empty", VERSIONS, too_many_empty },
-	{ "splice_out", SUITES, splice_out },
+	{ "splice_out", PROTECTIONS, splice_out },
 	{ "splice_control", VERSIONS, splice_control },
 	{ "scattered_buffers", VERSIONS, scattered_buffers },
 	{ "bad_pointer", VERSIONS, bad_pointer },
 	{ "empty_read", VERSIONS, empty_read },
 	{ "many_readers", VERSIONS, many_readers },
-	{ "both_ends", SUITES, both_ends },
-	{ "given_number", SUITES, given_number },
+	{ "both_ends", PROTECTIONS, both_ends },
+	{ "given_number", PROTECTIONS, given_number },
 	{ "last_number", VERSIONS, last_number },
 	{}
 };

@@ -504,25 +504,25 @@ static void last_number(void)
 }
 
 static const struct test tests[] = {
-	{ "sizes", SUITES, sizes },
-	{ "one_write_one_record", SUITES, one_write_one_record },
+	{ "sizes", PROTECTIONS, sizes },
+	{ "one_write_one_record", PROTECTIONS, one_write_one_record },
 	{ "empty_write", VERSIONS, empty_write },
 	{ "more_merges", VERSIONS, more_merges },
 	{ "more_then_control", VERSIONS, more_then_control },
 	{ "vectors", VERSIONS, vectors },
-	{ "send_file", SUITES, send_file },
+	{ "send_file", PROTECTIONS, send_file },
 	{ "splice_in", VERSIONS, splice_in },
 	{ "writable", VERSIONS, writable },
 	{ "writable_edge", VERSIONS, writable_edge },
 	{ "blocking", VERSIONS, blocking },
 	{ "timeout", VERSIONS, timeout },
 	{ "interrupted", VERSIONS, interrupted },
-	{ "control_records", SUITES, control_records },
+	{ "control_records", PROTECTIONS, control_records },
 	{ "change_cipher_spec", ONLY_12, change_cipher_spec },
 	{ "malformed_cmsg", VERSIONS, malformed_cmsg },
 	{ "bad_pointer", VERSIONS, bad_pointer },
 	{ "many_writers", VERSIONS, many_writers },
-	{ "given_numbers", SUITES, given_numbers },
+	{ "given_numbers", PROTECTIONS, given_numbers },
 	{ "last_number", VERSIONS, last_number },
 	{}
 };

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "cipher.h"
 #include "conn.h"
 #include "tap.h"
 
@@ -67,72 +68,161 @@ void skip(const char *why)
 
 /* ---- variants ---- */
 
-static struct kssl_suite_info suites[64];
-static unsigned int suites_count;
+#define SUITES_MAX	256
 
+struct kssl_suite_info suites[SUITES_MAX];
+unsigned int suites_count;
+
+/* Each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC. */
+static struct {
+	struct kssl_suite_info suite;
+	uint32_t flags;
+} protections[64];
+static unsigned int protections_count;
+
+/* A row as the kernel has to know it. */
+static struct kssl_suite_info info_of(const struct protection *p, uint16_t id, uint16_t version)
+{
+	struct kssl_suite_info s = {
+		.suite = id, .version = version, .key_len = p->key_len, .tag_len = p->tag_len,
+		.iv_len = version == 0x0304 || p->mode == CHACHA ? 12 : 4,
+	};
+
+	if (p->mode == CBC) {
+		s.iv_len = 0;
+		s.mac_key_len = p->tag_len;
+	}
+	return s;
+}
+
+static int is_listed(const struct kssl_suite_info *list, unsigned int count,
+		     const struct kssl_suite_info *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (list[i].suite == s->suite && list[i].version == s->version)
+			return 1;
+	return 0;
+}
+
+/* The reference's suites, of which this kernel can do without some (see suites.c). */
 static void read_suites(void)
 {
-	socklen_t len = sizeof(suites);
+	const struct protection *p, *before = NULL;
+	struct kssl_suite_info listed[SUITES_MAX];
+	socklen_t len = sizeof(listed);
+	uint16_t id, version;
+	unsigned int i;
 	struct conn c;
 
 	v = &(struct variant){ .family = AF_INET };
 	conn_connect(&c);
 	conn_attach(&c);
-	SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, suites, &len));
-	suites_count = len / sizeof(suites[0]);
-	CHECK(suites_count > 0);
+	SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, listed, &len));
 	close(c.fd);
 	close(c.peer.fd);
+	for (i = 0; (p = suite_at(i, &id, &version)); i++) {
+		struct kssl_suite_info s = info_of(p, id, version);
+
+		if (!is_listed(listed, len / sizeof(s), &s))
+			continue;
+		suites[suites_count++] = s;
+		if (p == before)
+			continue;
+		before = p;
+		protections[protections_count++].suite = s;
+		if (p->mode != CBC)
+			continue;
+		protections[protections_count].suite = s;
+		protections[protections_count++].flags = KSSL_KEY_ETM;
+	}
+	CHECK(suites_count > 0);
 }
 
-static const struct kssl_suite_info *first_suite(unsigned short version)
+static int is_of(enum over over, unsigned int i)
 {
-	unsigned int i;
+	const struct kssl_suite_info *s = &protections[i].suite;
 
-	for (i = 0; i < suites_count; i++)
-		if (suites[i].version == version)
-			return &suites[i];
-	return NULL;
+	switch (over) {
+	case BLOCK_CIPHERS:
+		return s->mac_key_len > 0;
+	case ONLY_12:
+		return s->version == 0x0303;
+	case ONLY_13:
+		return s->version == 0x0304;
+	default:
+		return 1;
+	}
 }
 
-/* The @i-th variant of @over; 0 if there are no more. */
-static int make_variant(enum over over, unsigned int i, struct variant *to)
+/* The @i-th protection of @over, modulo how many there are if @wrap says so. */
+static int set_protection(enum over over, unsigned int i, int wrap, struct variant *to)
 {
-	const struct kssl_suite_info *s = NULL;
+	unsigned int j, count = 0;
 
+	for (j = 0; j < protections_count; j++)
+		count += is_of(over, j);
+	if (!count || (i >= count && !wrap))
+		return 0;
+	i %= count;
+	for (j = 0; !is_of(over, j) || i--; j++)
+		;
+	to->suite = protections[j].suite;
+	to->flags = protections[j].flags;
+	return 1;
+}
+
+/* Every suite, the block ciphers twice. */
+static int set_suite(unsigned int i, struct variant *to)
+{
+	unsigned int j;
+
+	for (j = 0; j < suites_count; j++) {
+		unsigned int times = suites[j].mac_key_len ? 2 : 1;
+
+		if (i < times) {
+			to->suite = suites[j];
+			to->flags = i ? KSSL_KEY_ETM : 0;
+			return 1;
+		}
+		i -= times;
+	}
+	return 0;
+}
+
+/*
+ * The @i-th variant of @over for the @t-th test of a program; 0 if there are no more.
+ * Tests that need one variant as server all take another one, and always the same.
+ */
+static int make_variant(enum over over, unsigned int t, unsigned int i, struct variant *to)
+{
 	memset(to, 0, sizeof(*to));
+	to->server = i & 1;
+	to->family = i & 1 ? AF_INET6 : AF_INET;
 	switch (over) {
 	case ONCE:
-		s = i ? NULL : first_suite(0x0303);
-		to->family = AF_INET;
-		break;
+		return !i && set_protection(ONLY_12, 0, 0, to);
 	case VERSIONS:
-		s = i < 4 ? first_suite(i < 2 ? 0x0303 : 0x0304) : NULL;
-		to->server = i & 1;
-		to->family = i & 1 ? AF_INET6 : AF_INET;
-		break;
+		return i < 4 && set_protection(i < 2 ? ONLY_12 : ONLY_13, i & 1 ? t + 1 : 0, 1, to);
 	case ONLY_12:
 	case ONLY_13:
-		s = i < 2 ? first_suite(over == ONLY_12 ? 0x0303 : 0x0304) : NULL;
-		to->server = i & 1;
-		to->family = i & 1 ? AF_INET6 : AF_INET;
-		break;
+		return i < 2 && set_protection(over, i & 1 ? t + 1 : 0, 1, to);
 	case WITH_TCP:
-		s = i < 6 ? first_suite(i < 2 ? 0x0303 : 0x0304) : NULL;
-		to->server = i & 1;
-		to->family = i & 1 ? AF_INET6 : AF_INET;
-		to->plain = i >= 4;
-		break;
+		if (i < 4)
+			return make_variant(VERSIONS, t, i, to);
+		to->plain = 1;
+		return i < 6 && set_protection(ONLY_12, 0, 0, to);
+	case BLOCK_CIPHERS:
+	case PROTECTIONS:
+		to->server = (i ^ t) & 1;
+		to->family = (i >> 1 ^ t) & 1 ? AF_INET6 : AF_INET;
+		return set_protection(over, i, 0, to);
 	case SUITES:
-		s = i / 2 < suites_count ? &suites[i / 2] : NULL;
-		to->server = i & 1;
-		to->family = (i + i / 2) & 1 ? AF_INET6 : AF_INET;
-		break;
+		to->family = (i ^ t) & 2 ? AF_INET6 : AF_INET;
+		return set_suite(i, to);
 	}
-	if (!s)
-		return 0;
-	to->suite = *s;
-	return 1;
+	return 0;
 }
 
 /* ---- running ---- */
@@ -145,8 +235,9 @@ static void set_name(char *to, size_t len, const struct test *t, const struct va
 		snprintf(to, len, "%s [TCP %s %s]", t->name, with->server ? "server" : "client",
 			 with->family == AF_INET6 ? "IPv6" : "IPv4");
 	else
-		snprintf(to, len, "%s [%04x/%04x %s %s]", t->name, with->suite.suite,
-			 with->suite.version, with->server ? "server" : "client",
+		snprintf(to, len, "%s [%04x/%04x%s %s %s]", t->name, with->suite.suite,
+			 with->suite.version, !with->suite.mac_key_len ? "" :
+			 with->flags ? " EtM" : " MtE", with->server ? "server" : "client",
 			 with->family == AF_INET6 ? "IPv6" : "IPv4");
 }
 
@@ -236,14 +327,14 @@ int tap_main(int argc, char **argv, const struct test *tests)
 	read_suites();
 
 	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(t->over, i, &with); i++) {
+		for (i = 0; make_variant(t->over, t - tests, i, &with); i++) {
 			set_name(name, sizeof(name), t, &with);
 			count += wanted(name, argc, argv);
 		}
 	printf("TAP version 13\n1..%u\n", count);
 
 	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(t->over, i, &with); i++) {
+		for (i = 0; make_variant(t->over, t - tests, i, &with); i++) {
 			int result;
 
 			set_name(name, sizeof(name), t, &with);

@@ -12,13 +12,15 @@
 
 /**
  * struct variant - what one run of a test runs with
- * @suite: row of KSSL_SUITES
+ * @suite: suite and its lengths, from the reference's table
+ * @flags: KSSL_KEY_ETM or 0
  * @family: AF_INET or AF_INET6
  * @server: kssl is on the accepted socket, else on the connecting one
  * @plain: no kssl at all; what holds for TCP proves the test
  */
 struct variant {
 	struct kssl_suite_info suite;
+	unsigned int flags;
 	int family;
 	int server;
 	int plain;
@@ -27,11 +29,17 @@ struct variant {
 /* Which variants a test runs over. */
 enum over {
 	ONCE,		/* one */
-	VERSIONS,	/* one suite of each version, IPv4 as client and IPv6 as server */
-	ONLY_12,	/* likewise, of TLS 1.2 only */
-	ONLY_13,	/* likewise, of TLS 1.3 only */
-	SUITES,		/* every suite, as client and as server */
-	WITH_TCP,	/* VERSIONS, and plain TCP: IPv4 as client and IPv6 as server */
+	/*
+	 * As client over IPv4 with AES_128_GCM, and as server over IPv6 with another
+	 * protection for each test; of each version, or of one only.
+	 */
+	VERSIONS,
+	ONLY_12,
+	ONLY_13,
+	PROTECTIONS,	/* each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC */
+	BLOCK_CIPHERS,	/* likewise, CBC only */
+	WITH_TCP,	/* VERSIONS, and plain TCP likewise */
+	SUITES,		/* every suite, those with CBC twice */
 };
 
 struct test {
@@ -43,7 +51,13 @@ struct test {
 /* The variant of this run. */
 extern const struct variant *v;
 
-#define is_13()	(v->suite.version == 0x0304)
+/* Every suite that this kernel has. */
+extern struct kssl_suite_info suites[];
+extern unsigned int suites_count;
+
+#define is_13()		(v->suite.version == 0x0304)
+#define is_cbc()	(v->suite.mac_key_len > 0)
+#define is_etm()	(v->flags & KSSL_KEY_ETM)
 
 /**
  * tap_main() - run tests
