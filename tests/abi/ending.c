@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: MIT
+/* close() and shutdown() with bytes on their way: nothing that was taken is lost in silence. */
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "conn.h"
+#include "tap.h"
+
+static void set_linger(int fd, int seconds)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = seconds };
+
+	SYS(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+}
+
+static void expect_end(struct conn *c)
+{
+	peer_expect_alert(&c->peer, WARNING, CLOSE_NOTIFY);
+	peer_expect_fin(&c->peer);
+}
+
+static void expect_reset(struct conn *c)
+{
+	uint8_t data[20000];
+	long n;
+
+	do {
+		n = recv(c->peer.fd, data, sizeof(data), 0);
+	} while (n > 0);
+	EQ(n, -1);
+	EQ(errno, ECONNRESET);
+}
+
+/* All that was taken reaches a reader that takes its time, though nobody is left to wait for it. */
+static void slow_reader(void)
+{
+	struct conn c;
+	size_t sent, at, n;
+
+	conn_open_bufs(&c, 0, 30000);
+	sent = send_until_full(c.fd, 0);
+	close(c.fd);
+	for (at = 0; at < sent; at += n) {
+		n = sent - at < 16384 ? sent - at : 16384;
+		usleep(2000);
+		peer_expect_pattern(&c.peer, at, n);
+	}
+	expect_end(&c);
+}
+
+/* ---- SO_LINGER ---- */
+
+struct read_job {
+	struct conn *c;
+	size_t len;
+	atomic_size_t done;
+};
+
+static void *read_job(void *arg)
+{
+	struct read_job *job = arg;
+	uint8_t data[16384], type;
+
+	while (job->done < job->len) {
+		long n = peer_recv(&job->c->peer, &type, data);
+
+		CHECK(n > 0);
+		check_pattern(data, job->done, n);
+		job->done += n;
+	}
+	return NULL;
+}
+
+/* close() comes back when the peer's TCP has everything, also what was in our own queue. */
+static void linger_waits(void)
+{
+	struct read_job job = {};
+	struct conn c;
+	pthread_t t;
+
+	conn_open_bufs(&c, 0, 30000);
+	set_linger(c.fd, 100);
+	job.len = send_until_full(c.fd, 0);
+	job.c = &c;
+	t = start(read_job, &job);
+	close(c.fd);
+	/* the peer's window was shut: without reading it cannot have got the rest */
+	CHECK(job.done > 0);
+	finish(t);
+	expect_end(&c);
+}
+
+/* When the time is over TCP goes on in the background. */
+static void linger_ends(void)
+{
+	struct conn c;
+	size_t sent;
+
+	conn_open_bufs(&c, 0, 30000);
+	sent = send_until_full(c.fd, 0);
+	set_linger(c.fd, 1);
+	close(c.fd);
+	peer_expect_pattern(&c.peer, 0, sent);
+	expect_end(&c);
+}
+
+/* A reset at once: not even close_notify. */
+static void linger_zero(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	set_linger(c.fd, 0);
+	close(c.fd);
+	FAILS(recv(c.peer.fd, &byte, 1, 0), ECONNRESET);
+}
+
+static void linger_zero_full(void)
+{
+	struct conn c;
+
+	conn_open(&c);
+	send_until_full(c.fd, 0);
+	set_linger(c.fd, 0);
+	close(c.fd);
+	expect_reset(&c);
+}
+
+/* ---- TCP out of memory at the wrong moment ---- */
+
+static char tcp_mem[100];
+
+static void write_tcp_mem(const char *text)
+{
+	int fd = SYS(open("/proc/sys/net/ipv4/tcp_mem", O_WRONLY));
+
+	EQ(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void give_memory(void)
+{
+	write_tcp_mem(tcp_mem);
+}
+
+static void take_memory(void)
+{
+	int fd = SYS(open("/proc/sys/net/ipv4/tcp_mem", O_RDONLY));
+	long n = SYS(read(fd, tcp_mem, sizeof(tcp_mem) - 1));
+
+	close(fd);
+	CHECK(n > 0);
+	write_tcp_mem("1 1 1");
+}
+
+/* Run @test with the memory given back whatever becomes of it. */
+static void with_memory_back(void (*test)(void))
+{
+	int fd = SYS(open("/proc/sys/net/ipv4/tcp_mem", O_RDONLY));
+	int status;
+	pid_t pid;
+
+	CHECK(SYS(read(fd, tcp_mem, sizeof(tcp_mem) - 1)) > 0);
+	close(fd);
+	pid = SYS(fork());
+	if (!pid) {
+		test();
+		_exit(0);
+	}
+	EQ(SYS(waitpid(pid, &status, 0)), pid);
+	give_memory();
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void open_full(struct conn *c, size_t *sent)
+{
+	/* a fixed send buffer, which TCP does not shrink to get out of its trouble */
+	conn_open_bufs(c, 0, 30000);
+	*sent = send_until_full(c->fd, 0);
+}
+
+/* Without memory close() cannot hand everything to TCP: it goes on in the background. */
+static void no_memory_now(void)
+{
+	struct conn c;
+	size_t sent;
+
+	open_full(&c, &sent);
+	take_memory();
+	close(c.fd);
+	/* time for several attempts that fail, but nothing depends on it */
+	usleep(200000);
+	give_memory();
+	peer_expect_pattern(&c.peer, 0, sent);
+	expect_end(&c);
+}
+
+static void no_memory(void)
+{
+	with_memory_back(no_memory_now);
+}
+
+/* If it lasts the peer must not take what it got for the whole. */
+static void no_memory_for_long_now(void)
+{
+	struct conn c;
+	size_t sent;
+
+	open_full(&c, &sent);
+	take_memory();
+	close(c.fd);
+	/* our end is gone when the deadline is over */
+	while (access("/sys/module/kssl", F_OK) == 0) {
+		char text[16] = {};
+		int fd = SYS(open("/sys/module/kssl/refcnt", O_RDONLY));
+
+		SYS(read(fd, text, sizeof(text) - 1));
+		close(fd);
+		if (atoi(text) == 0)
+			break;
+		usleep(100000);
+	}
+	give_memory();
+	expect_reset(&c);
+}
+
+static void no_memory_for_long(void)
+{
+	with_memory_back(no_memory_for_long_now);
+}
+
+/* ---- data that waits for an answer of the helper (RFC 8446 4.6.3) ---- */
+
+static const uint8_t update[] = { 24, 0, 0, 1, 1 };
+static const uint8_t answer[] = { 24, 0, 0, 1, 0 };
+
+/* Closed with a record open, and a KeyUpdate that the helper has not answered. */
+static void close_held(struct conn *c)
+{
+	conn_open_attended(c);
+	EQ(SYS(send(c->fd, "data", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
+	peer_send(&c->peer, HANDSHAKE, update, sizeof(update));
+	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, update, sizeof(update));
+	close(c->fd);
+}
+
+static void answer_first(void)
+{
+	struct batch *b = batch_new();
+	struct keys next;
+	struct conn c;
+
+	close_held(&c);
+	next = make_keys(3);
+	batch_record(b, HANDSHAKE, answer, sizeof(answer));
+	batch_key(b, KSSL_OP_TX_KEY, &next);
+	batch_op(b, KSSL_OP_CONTINUE);
+	SYS(batch_write(b, c.control));
+	peer_expect(&c.peer, HANDSHAKE, answer, sizeof(answer));
+	c.peer.rx = next;
+	peer_expect(&c.peer, DATA, "data", 4);
+	expect_end(&c);
+	expect_event(c.control, KSSL_EV_CLOSED);
+	free(b);
+}
+
+/* The helper will not answer any more: the peer is told, and gets no end of file. */
+static void no_answer(void)
+{
+	struct conn c;
+
+	close_held(&c);
+	close(c.control);
+	peer_expect_alert(&c.peer, FATAL, INTERNAL_ERROR);
+}
+
+struct answer_job {
+	int control;
+	atomic_int answered;
+};
+
+static void *answer_job(void *arg)
+{
+	struct answer_job *job = arg;
+	struct batch *b = batch_new();
+
+	/* so that close() really waits, but nothing depends on it */
+	usleep(50000);
+	batch_record(b, HANDSHAKE, answer, sizeof(answer));
+	batch_op(b, KSSL_OP_CONTINUE);
+	job->answered = 1;
+	SYS(batch_write(b, job->control));
+	free(b);
+	return NULL;
+}
+
+static void linger_for_answer(void)
+{
+	struct answer_job job = {};
+	struct conn c;
+	pthread_t t;
+
+	conn_open_attended(&c);
+	set_linger(c.fd, 100);
+	EQ(SYS(send(c.fd, "data", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
+	peer_send(&c.peer, HANDSHAKE, update, sizeof(update));
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, update, sizeof(update));
+	job.control = c.control;
+	t = start(answer_job, &job);
+	/* the peer's TCP acknowledges what it gets, so nobody has to read */
+	close(c.fd);
+	CHECK(job.answered);
+	finish(t);
+	peer_expect(&c.peer, HANDSHAKE, answer, sizeof(answer));
+	peer_expect(&c.peer, DATA, "data", 4);
+	expect_end(&c);
+}
+
+/* ---- shutdown ---- */
+
+static void half_close(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	send_pattern(c.fd, 0, 30000);
+	SYS(shutdown(c.fd, SHUT_WR));
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	EQ(ready(c.fd, POLLIN | POLLOUT | POLLRDHUP), POLLOUT);
+	peer_expect_pattern(&c.peer, 0, 30000);
+	expect_end(&c);
+	/* the other direction lives on */
+	peer_send_pattern(&c.peer, 0, 30000, 16384);
+	recv_pattern(c.fd, 0, 30000);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	if (!v->plain) {
+		expect_typed(c.fd, ALERT, "\1\0", 2);
+		SYS(shutdown(c.peer.fd, SHUT_WR));
+	}
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	wait_ready(c.fd, POLLHUP);
+}
+
+/* Attended, TLS 1.3: the peer's close_notify closes its direction only (RFC 8446 6.1). */
+static void peer_half_closes_13(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open_attended(&c);
+	peer_send_pattern(&c.peer, 0, 100, 100);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	recv_pattern(c.fd, 0, 100);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	CHECK(ready(c.fd, POLLIN | POLLRDHUP | POLLOUT) == (POLLIN | POLLRDHUP | POLLOUT));
+	send_pattern(c.fd, 0, 50000);
+	peer_expect_pattern(&c.peer, 0, 50000);
+	SYS(shutdown(c.fd, SHUT_WR));
+	expect_end(&c);
+}
+
+/* TLS 1.2: it is answered at once and sending is over (RFC 5246 7.2.1). */
+static void peer_half_closes_12(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open_attended(&c);
+	send_pattern(c.fd, 0, 1000);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	close(c.fd);
+	peer_expect_fin(&c.peer);
+}
+
+static void shutdown_read(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	SYS(shutdown(c.fd, SHUT_RD));
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	CHECK(ready(c.fd, POLLIN | POLLRDHUP) == (POLLIN | POLLRDHUP));
+	send_pattern(c.fd, 0, 1000);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	close(c.fd);
+	expect_end(&c);
+}
+
+static void shutdown_by_halves(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	SYS(shutdown(c.fd, SHUT_RD));
+	SYS(shutdown(c.fd, SHUT_WR));
+	expect_end(&c);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(ready(c.fd, POLLIN) & POLLHUP);
+	close(c.fd);
+}
+
+static void shutdown_both(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	send_pattern(c.fd, 0, 1000);
+	SYS(shutdown(c.fd, SHUT_RDWR));
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
+	CHECK(ready(c.fd, POLLIN) & POLLHUP);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	expect_end(&c);
+}
+
+/* The connection ends with the last of all descriptors, not before. */
+static void duplicates(void)
+{
+	struct conn c;
+	int again, status;
+	pid_t pid;
+
+	conn_open(&c);
+	again = SYS(dup(c.fd));
+	close(c.fd);
+	send_pattern(again, 0, 1000);
+	pid = SYS(fork());
+	if (!pid) {
+		send_pattern(again, 1000, 1000);
+		_exit(0);
+	}
+	EQ(SYS(waitpid(pid, &status, 0)), pid);
+	EQ(status, 0);
+	send_pattern(again, 2000, 1000);
+	peer_expect_pattern(&c.peer, 0, 3000);
+	peer_send_pattern(&c.peer, 0, 500, 100);
+	pid = SYS(fork());
+	if (!pid) {
+		recv_pattern(again, 0, 250);
+		_exit(0);
+	}
+	EQ(SYS(waitpid(pid, &status, 0)), pid);
+	EQ(status, 0);
+	recv_pattern(again, 250, 250);
+	close(again);
+	expect_end(&c);
+}
+
+static const struct test tests[] = {
+	{ "slow_reader", WITH_TCP, slow_reader },
+	{ "linger_waits", WITH_TCP, linger_waits },
+	{ "linger_ends", WITH_TCP, linger_ends },
+	{ "linger_zero", WITH_TCP, linger_zero },
+	{ "linger_zero_full", WITH_TCP, linger_zero_full },
+	{ "no_memory", VERSIONS, no_memory },
+	{ "no_memory_for_long", ONCE, no_memory_for_long },
+	{ "answer_first", ONLY_13, answer_first },
+	{ "no_answer", ONLY_13, no_answer },
+	{ "linger_for_answer", ONLY_13, linger_for_answer },
+	{ "half_close", WITH_TCP, half_close },
+	{ "peer_half_closes_13", ONLY_13, peer_half_closes_13 },
+	{ "peer_half_closes_12", ONLY_12, peer_half_closes_12 },
+	{ "shutdown_read", WITH_TCP, shutdown_read },
+	{ "shutdown_by_halves", WITH_TCP, shutdown_by_halves },
+	{ "shutdown_both", WITH_TCP, shutdown_both },
+	{ "duplicates", WITH_TCP, duplicates },
+	{}
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, tests);
+}
