@@ -2,12 +2,29 @@
 /*
  * Attach and detach: what of a TCP socket is ours, what is TCP's, what is refused.
  *
- * struct proto:      ours sendmsg recvmsg sendpage splice_eof close disconnect
- *                    setsockopt getsockopt ioctl; the rest is the base's.
- * struct proto_ops:  ours poll shutdown splice_read set_rcvlowat peek_len;
- *                    refused mmap read_sock read_skb sendmsg_locked
- *                    sendpage_locked set_peek_off; the rest is the base's, and
- *                    comes back to struct proto.
+ * The list has every member of any supported kernel, and tests/members compares:
+ * a new one could be a way around us.  What is the base's in struct proto_ops, and
+ * carries data, comes back to struct proto.
+ *
+ * struct proto:
+ *   ours: close disconnect ioctl setsockopt getsockopt sendmsg recvmsg sendpage
+ *	splice_eof owner
+ *   base: pre_connect connect accept init destroy shutdown keepalive compat_ioctl
+ *	bind bind_add backlog_rcv bpf_bypass_getsockopt release_cb hash unhash rehash
+ *	get_port put_port psock_update_sk_prot forward_alloc_get stream_memory_free
+ *	sock_is_readable enter_memory_pressure leave_memory_pressure diag_destroy
+ *   data: inuse_idx memory_allocated per_cpu_fw_alloc sockets_allocated
+ *	memory_pressure sysctl_mem sysctl_wmem sysctl_rmem sysctl_wmem_offset
+ *	sysctl_rmem_offset max_header no_autobind slab obj_size ipv6_pinfo_offset
+ *	slab_flags useroffset usersize orphan_count rsk_prot twsk_prot h name node
+ *
+ * struct proto_ops:
+ *   ours: poll shutdown splice_read set_rcvlowat set_peek_off peek_len owner
+ *   refused: mmap read_sock read_skb sendmsg_locked sendpage_locked
+ *   base: release bind connect socketpair accept getname ioctl compat_ioctl
+ *	gettstamp listen setsockopt getsockopt getsockopt_iter show_fdinfo sendmsg
+ *	recvmsg sendpage splice_eof
+ *   data: family
  */
 #include <linux/module.h>
 #include <linux/poll.h>

@@ -214,9 +214,9 @@ static void mptcp(void)
 	SYS(getsockname(listener, (void *)&in, &len));
 	SYS(connect(client, (void *)&in, sizeof(in)));
 	server = SYS(accept(listener, NULL, NULL));
-	FAILS(attach(client), EOPNOTSUPP);
-	FAILS(attach(server), EOPNOTSUPP);
-	FAILS(attach(listener), EOPNOTSUPP);
+	FAILS(attach(client), ENOPROTOOPT);
+	FAILS(attach(server), ENOPROTOOPT);
+	FAILS(attach(listener), ENOPROTOOPT);
 	send_pattern(client, 0, 1000);
 	recv_pattern(server, 0, 1000);
 }
