@@ -39,6 +39,25 @@
  *
  * The helper may fail the connection with an errno and alert of its own.
  * KSSL_ERROR tells the cause in full and stays readable.
+ *
+ * Everything else of the socket is as in TCP, with these differences:
+ *
+ *   SIOCINQ        plaintext of the records that are whole; of what is ahead of
+ *                  the reader at most 64 KiB and one record are opened, which is
+ *                  also all that MSG_PEEK can see
+ *   SIOCOUTQ       bytes as on the wire that the peer's TCP has not acknowledged,
+ *                  those that still wait for the send buffer included, and the
+ *                  plaintext that MSG_MORE keeps; SIOCOUTQNSD likewise
+ *   SO_RCVLOWAT    plaintext; getsockopt shows 1
+ *   SO_PEEK_OFF    on every kernel
+ *   MSG_MORE       keeps up to one record, with no limit of time
+ *   splice         from the socket: what is left of one record in each call
+ *   close          what was sent before reaches the peer as with TCP; if that
+ *                  takes more than 30 seconds for want of memory, or because the
+ *                  helper owes an answer, the peer gets a reset
+ *   EOPNOTSUPP     MSG_OOB, MSG_ZEROCOPY, MSG_FASTOPEN, MSG_ERRQUEUE, TCP_REPAIR
+ *                  and its kin, TCP_ZEROCOPY_RECEIVE, mmap, connect(AF_UNSPEC);
+ *                  attaching an MPTCP socket (ENOPROTOOPT), or one in a sockmap
  */
 #ifndef _UAPI_LINUX_KSSL_H
 #define _UAPI_LINUX_KSSL_H
