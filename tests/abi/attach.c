@@ -201,12 +201,13 @@ static void key_sizes(void)
 	big.more[0] = 0;
 	SYS(set_bytes(c.fd, &big, sizeof(big)));
 	EQ(status_of(c.fd).tx.epoch, 1);
-	/* shorter: AEAD suites have no MAC key to miss */
+	/* shorter: as if the rest, the MAC key, were zero */
 	key = key_of(&k);
 	key.size = offsetof(struct kssl_key, mac_key);
 	SYS(set_bytes(c.fd, &key, key.size));
 	EQ(status_of(c.fd).tx.epoch, 2);
 	c.peer.rx = k;
+	memset(c.peer.rx.mac_key, 0, sizeof(c.peer.rx.mac_key));
 	send_pattern(c.fd, 0, 100);
 	peer_expect_pattern(&c.peer, 0, 100);
 }
@@ -231,7 +232,8 @@ static void bad_keys(void)
 #define TRY(member, value, error)	(key = good, key.member = (value), refuse(&c, &key, error))
 	for (i = 1; i < 32; i++)
 		TRY(flags, 1U << i, EINVAL);
-	TRY(flags, KSSL_KEY_ETM, EINVAL);	/* no CBC suite */
+	if (!is_cbc())
+		TRY(flags, KSSL_KEY_ETM, EINVAL);
 	TRY(key_len, good.key_len - 1, EINVAL);
 	TRY(key_len, good.key_len + 1, EINVAL);
 	TRY(key_len, 0, EINVAL);
@@ -239,8 +241,12 @@ static void bad_keys(void)
 	TRY(iv_len, good.iv_len - 1, EINVAL);
 	TRY(iv_len, good.iv_len + 1, EINVAL);
 	TRY(iv_len, 255, EINVAL);
+	TRY(mac_key_len, good.mac_key_len - 1, EINVAL);
+	TRY(mac_key_len, good.mac_key_len + 1, EINVAL);
 	TRY(mac_key_len, 1, EINVAL);
 	TRY(mac_key_len, 255, EINVAL);
+	if (is_cbc())
+		TRY(mac_key_len, 0, EINVAL);
 	TRY(reserved, 1, EINVAL);
 	/* a number that must not be used, lest the next one wrap */
 	TRY(seq, ~0ULL, EINVAL);

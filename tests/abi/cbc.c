@@ -22,12 +22,17 @@ static size_t mac_len(void)
 	return v->suite.tag_len;
 }
 
-/* Is this a suite for tests of every position?  One of each hash is enough. */
+/*
+ * Does this one go through every position?  One of each hash does, for it is the
+ * hash that makes the difference; and one of encrypt-then-MAC.
+ */
 static int thorough(void)
 {
 	switch (v->suite.suite) {
-	case 0x002f: case 0x003c: case 0xc024:
+	case 0x002f:
 		return 1;
+	case 0x003c: case 0xc024:
+		return !is_etm();
 	default:
 		return 0;
 	}
@@ -50,24 +55,48 @@ static size_t seal_padded(struct keys *k, const void *content, size_t len, size_
 
 /* ---- good ones ---- */
 
+#define BURST	24000
+
+/* Records that go out together; their contents are one pattern. */
+static struct {
+	uint8_t wire[BURST + RECORD_MAX];
+	size_t len;
+	size_t sent;
+	size_t read;
+} burst;
+
+static void flush(struct conn *c)
+{
+	peer_write(&c->peer, burst.wire, burst.len);
+	burst.len = 0;
+	/* one octet more shows that empty records at the end were taken as well */
+	peer_send_pattern(&c->peer, burst.sent++, 1, 1);
+	recv_pattern(c->fd, burst.read, burst.sent - burst.read);
+	burst.read = burst.sent;
+}
+
+static void add(struct conn *c, size_t len, size_t padding)
+{
+	uint8_t content[16384];
+
+	pattern(content, burst.sent, len);
+	burst.len += seal_padded(&c->peer.tx, content, len, padding, burst.wire + burst.len);
+	burst.sent += len;
+	if (burst.len > BURST)
+		flush(c);
+}
+
 static void all_paddings(struct conn *c, size_t len, uint8_t *seen)
 {
-	uint8_t record[RECORD_MAX], content[16384];
 	size_t padding, count = 0;
 
-	pattern(content, 0, len);
 	for (padding = least_padding(&c->peer.tx, len); padding <= PADDING_MAX; padding += BLOCK) {
-		peer_write(&c->peer, record,
-			   seal_padded(&c->peer.tx, content, len, padding, record));
+		add(c, len, padding);
 		seen[padding] = 1;
 		count++;
-		if (len)
-			recv_pattern(c->fd, 0, len);
 	}
 	EQ(count, PADDING_MAX / BLOCK);
-	/* which shows that the empty ones were taken as well */
-	peer_send_pattern(&c->peer, 0, 1, 1);
-	recv_pattern(c->fd, 0, 1);
+	flush(c);
 }
 
 static void every_padding(void)
@@ -89,21 +118,17 @@ static void every_padding(void)
 /* Content around every border of a block of the hash, with little and with much padding. */
 static void every_length(void)
 {
-	uint8_t record[RECORD_MAX], content[600];
 	struct conn c;
 	size_t i;
 
 	conn_open(&c);
-	pattern(content, 0, sizeof(content));
-	for (i = 1; i <= sizeof(content); i += thorough() ? 1 : 7) {
-		size_t padding = least_padding(&c.peer.tx, i);
+	for (i = 1; i <= 600; i += thorough() ? 1 : 7) {
+		size_t least = least_padding(&c.peer.tx, i);
 
-		peer_write(&c.peer, record, seal_padded(&c.peer.tx, content, i, padding, record));
-		recv_pattern(c.fd, 0, i);
-		padding += PADDING_MAX - BLOCK;
-		peer_write(&c.peer, record, seal_padded(&c.peer.tx, content, i, padding, record));
-		recv_pattern(c.fd, 0, i);
+		add(&c, i, least);
+		add(&c, i, least + PADDING_MAX - BLOCK);
 	}
+	flush(&c);
 }
 
 /* A control record may be padded too. */
@@ -172,12 +197,12 @@ static void wrong_padding(void)
 	for (j = 0; j < sizeof(lens) / sizeof(lens[0]); j++) {
 		size_t least = least_padding(&k, lens[j]), most = least + PADDING_MAX - BLOCK;
 
-		for (i = 0; i < least; i += thorough() ? 1 : 5) {
+		for (i = 0; i < least; i += thorough() ? 1 : 9) {
 			n = cbc_plain(&k, DATA, 0x0303, content, lens[j], least, plain);
 			plain[n - 1 - i] ^= 0x20;
 			refused_plain(plain, n);
 		}
-		for (i = 0; i < most; i += thorough() && j == 1 ? 1 : 37) {
+		for (i = 0; i < most; i += thorough() && j == 1 ? 1 : 83) {
 			n = cbc_plain(&k, DATA, 0x0303, content, lens[j], most, plain);
 			plain[n - 1 - i] ^= 1 << i % 8;
 			refused_plain(plain, n);
@@ -231,7 +256,7 @@ static void wrong_mac(void)
 
 	pattern(content, 0, sizeof(content));
 	for (j = 0; j < 2 * sizeof(lens) / sizeof(lens[0]); j++)
-		for (i = 0; i < mac_len(); i += thorough() || i + 7 >= mac_len() ? 1 : 7) {
+		for (i = 0; i < mac_len(); i += thorough() ? 1 : 19) {
 			struct keys k = first_keys();
 
 			len = lens[j / 2];
@@ -285,7 +310,7 @@ static void any_octet(void)
 
 	pattern(content, 0, sizeof(content));
 	n = seal(&k, DATA, content, thorough() ? 20 : 100, record);
-	for (i = HEADER; i < n; i += thorough() || i < HEADER + BLOCK ? 1 : 11) {
+	for (i = HEADER; i < n; i += thorough() ? 1 : 13) {
 		record[i] ^= 1 << i % 8;
 		refused(record, n);
 		record[i] ^= 1 << i % 8;
@@ -303,7 +328,7 @@ static void cut(void)
 
 	pattern(content, 0, sizeof(content));
 	n = seal(&k, DATA, content, thorough() ? 20 : 100, record);
-	for (i = 1; i <= n - HEADER; i += thorough() || i <= BLOCK + 1 ? 1 : 7) {
+	for (i = 1; i <= n - HEADER; i += thorough() ? 1 : 13) {
 		record[3] = (n - HEADER - i) >> 8;
 		record[4] = n - HEADER - i;
 		refused(record, n - i);
@@ -316,7 +341,7 @@ static void garbage(void)
 	uint8_t record[RECORD_MAX] = { DATA, 3, 3 };
 	unsigned int lens[200], count = 0, i, j;
 
-	for (i = 0; i < 170; i += thorough() ? 1 : 5)
+	for (i = 0; i < 170; i += thorough() ? 1 : 16)
 		lens[count++] = i;
 	for (i = 16384; i <= 16384 + 48; i += 16)
 		lens[count++] = i;

@@ -48,6 +48,13 @@ void note(const char *format, ...)
 	va_end(args);
 }
 
+static const char *row = "";
+
+void at_row(const char *what)
+{
+	row = what;
+}
+
 void check_failed(const char *file, int line, const char *format, ...)
 {
 	char text[400];
@@ -56,7 +63,8 @@ void check_failed(const char *file, int line, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	note("%s:%d: %s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, text);
+	note("%s:%d: %s%s%s", strrchr(file, '/') ? strrchr(file, '/') + 1 : file, line, row,
+	     *row ? ": " : "", text);
 	_exit(1);
 }
 
@@ -147,6 +155,8 @@ static int is_of(enum over over, unsigned int i)
 	switch (over) {
 	case BLOCK_CIPHERS:
 		return s->mac_key_len > 0;
+	case EXPLICIT_NONCES:
+		return s->version == 0x0303 && s->iv_len == 4;
 	case ONLY_12:
 		return s->version == 0x0303;
 	case ONLY_13:
@@ -214,6 +224,7 @@ static int make_variant(enum over over, unsigned int t, unsigned int i, struct v
 		to->plain = 1;
 		return i < 6 && set_protection(ONLY_12, 0, 0, to);
 	case BLOCK_CIPHERS:
+	case EXPLICIT_NONCES:
 	case PROTECTIONS:
 		to->server = (i ^ t) & 1;
 		to->family = (i >> 1 ^ t) & 1 ? AF_INET6 : AF_INET;

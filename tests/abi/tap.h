@@ -38,6 +38,7 @@ enum over {
 	ONLY_13,
 	PROTECTIONS,	/* each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC */
 	BLOCK_CIPHERS,	/* likewise, CBC only */
+	EXPLICIT_NONCES,	/* likewise, GCM and CCM of TLS 1.2 only */
 	WITH_TCP,	/* VERSIONS, and plain TCP likewise */
 	SUITES,		/* every suite, those with CBC twice */
 };
@@ -68,6 +69,9 @@ extern unsigned int suites_count;
  * Return: exit status of the program.
  */
 int tap_main(int argc, char **argv, const struct test *tests);
+
+/* What a failing check shall name, for tests that walk a table. */
+void at_row(const char *what);
 
 /* A line of diagnosis. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
