@@ -10,8 +10,15 @@
 #include "conn.h"
 #include "tap.h"
 
-enum { AES_128_SHA = 0x002f, AES_256_SHA384 = 0xc028, CAMELLIA_256_SHA256 = 0x00c4,
-       AES_128_GCM = 0x009c, AES_256_CCM_8 = 0xc0a1, CHACHA20 = 0xcca8 };
+/* One suite of each kind. */
+enum {
+	AES_128_SHA = 0x002f,
+	AES_256_SHA384 = 0xc028,
+	CAMELLIA_256_SHA256 = 0x00c4,
+	AES_128_GCM = 0x009c,
+	AES_256_CCM_8 = 0xc0a1,
+	CHACHA20 = 0xcca8,
+};
 
 static struct keys keys_of(uint16_t suite, unsigned int flags, unsigned int seed)
 {
