@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +96,28 @@ const struct protection *protection_of(uint16_t id, uint16_t version)
 
 /* ---- EVP ---- */
 
+static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* EVP's search takes longer than most of what is then done, so each is found once. */
+static EVP_CIPHER *fetch_name(const char *name)
+{
+	static struct {
+		char name[40];
+		EVP_CIPHER *cipher;
+	} cache[64];
+	unsigned int i;
+
+	pthread_mutex_lock(&cache_lock);
+	for (i = 0; cache[i].name[0] && strcmp(cache[i].name, name); i++)
+		CHECK(i + 1 < sizeof(cache) / sizeof(cache[0]));
+	if (!cache[i].name[0]) {
+		strcpy(cache[i].name, name);
+		cache[i].cipher = EVP_CIPHER_fetch(NULL, name, NULL);
+	}
+	pthread_mutex_unlock(&cache_lock);
+	return cache[i].cipher;
+}
+
 /* The cipher in EVP, NULL if it has none in that @mode. */
 static EVP_CIPHER *fetch(const struct protection *p, const char *mode)
 {
@@ -107,7 +129,7 @@ static EVP_CIPHER *fetch(const struct protection *p, const char *mode)
 		snprintf(name, sizeof(name), "sm4-%s", mode);
 	else
 		snprintf(name, sizeof(name), "%s-%d-%s", p->cipher, p->key_len * 8, mode);
-	return EVP_CIPHER_fetch(NULL, name, NULL);
+	return fetch_name(name);
 }
 
 /* Whole blocks in a mode that adds nothing to them. */
@@ -125,7 +147,6 @@ static void run_blocks(const struct protection *p, const char *mode, int encrypt
 	CHECK(EVP_CipherUpdate(ctx, data, &out, data, len));
 	EQ(out, len);
 	EVP_CIPHER_CTX_free(ctx);
-	EVP_CIPHER_free(cipher);
 }
 
 void cbc(const struct protection *p, int encrypt, const uint8_t *key, const uint8_t *iv,
@@ -134,14 +155,53 @@ void cbc(const struct protection *p, int encrypt, const uint8_t *key, const uint
 	run_blocks(p, "cbc", encrypt, key, iv, data, len);
 }
 
+/* A MAC of that hash, without a key. */
+static EVP_MAC_CTX *new_mac(const char *hash)
+{
+	OSSL_PARAM params[2] = {
+		OSSL_PARAM_construct_utf8_string("digest", (char *)hash, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
+
+	CHECK(ctx && EVP_MAC_CTX_set_params(ctx, params));
+	EVP_MAC_free(mac);
+	return ctx;
+}
+
+static EVP_MAC_CTX *find_mac(const char *hash)
+{
+	static struct {
+		const char *hash;
+		EVP_MAC_CTX *ctx;
+	} cache[4];
+	EVP_MAC_CTX *ctx;
+	unsigned int i;
+
+	pthread_mutex_lock(&cache_lock);
+	for (i = 0; cache[i].hash && strcmp(cache[i].hash, hash); i++)
+		CHECK(i + 1 < sizeof(cache) / sizeof(cache[0]));
+	if (!cache[i].hash) {
+		cache[i].hash = hash;
+		cache[i].ctx = new_mac(hash);
+	}
+	ctx = EVP_MAC_CTX_dup(cache[i].ctx);
+	pthread_mutex_unlock(&cache_lock);
+	return ctx;
+}
+
 void hmac(const struct protection *p, const uint8_t *key, const uint8_t *data, size_t len,
 	  uint8_t *mac)
 {
+	EVP_MAC_CTX *ctx = find_mac(p->hash);
 	size_t mac_len;
 
-	CHECK(EVP_Q_mac(NULL, "HMAC", NULL, p->hash, NULL, key, p->tag_len, data, len, mac, 64,
-			&mac_len));
+	CHECK(ctx && EVP_MAC_init(ctx, key, p->tag_len, NULL));
+	CHECK(EVP_MAC_update(ctx, data, len));
+	CHECK(EVP_MAC_final(ctx, mac, &mac_len, p->tag_len));
 	EQ(mac_len, p->tag_len);
+	EVP_MAC_CTX_free(ctx);
 }
 
 static int evp_aead(const struct protection *p, EVP_CIPHER *cipher, int encrypt,
@@ -182,16 +242,13 @@ int aead(const struct protection *p, int encrypt, const uint8_t *key, const uint
 	 const uint8_t *aad, size_t aad_len, uint8_t *data, size_t len, uint8_t *tag)
 {
 	EVP_CIPHER *cipher = fetch(p, p->mode == GCM ? "gcm" : "ccm");
-	int ok;
 
 	CHECK(p->mode != CBC);
 	if (!cipher)
 		return p->mode == GCM ?
 		       own_gcm(p, encrypt, key, nonce, aad, aad_len, data, len, tag) :
 		       own_ccm(p, encrypt, key, nonce, 12, aad, aad_len, data, len, tag);
-	ok = evp_aead(p, cipher, encrypt, key, nonce, aad, aad_len, data, len, tag);
-	EVP_CIPHER_free(cipher);
-	return ok;
+	return evp_aead(p, cipher, encrypt, key, nonce, aad, aad_len, data, len, tag);
 }
 
 /* ---- modes ---- */
