@@ -3,7 +3,10 @@
 #include <kunit/test.h>
 #include "../../kmod/suite.c"
 
-/* Written down once more, from the RFCs and not from the table. */
+/*
+ * Written down once more, from the RFCs and not from the table.  A row with a MAC key is
+ * one that Encrypt-then-MAC is for (RFC 7366 3); its MAC is as long as the key (RFC 5246 C).
+ */
 static const struct expected {
 	u16 id;
 	u16 version;
@@ -11,17 +14,90 @@ static const struct expected {
 	u8 iv_len;
 	u8 tag_len;
 	u8 explicit_len;
+	u8 mac_key_len;
 } expected[] = {
-	{ 0x009c, 0x0303, 16, 4, 16, 8 },	/* RFC 5288 3 */
-	{ 0x009d, 0x0303, 32, 4, 16, 8 },
-	{ 0x009e, 0x0303, 16, 4, 16, 8 },
-	{ 0x009f, 0x0303, 32, 4, 16, 8 },
-	{ 0xc02b, 0x0303, 16, 4, 16, 8 },	/* RFC 5289 3.2 */
-	{ 0xc02c, 0x0303, 32, 4, 16, 8 },
-	{ 0xc02f, 0x0303, 16, 4, 16, 8 },
-	{ 0xc030, 0x0303, 32, 4, 16, 8 },
-	{ 0x1301, 0x0304, 16, 12, 16, 0 },	/* RFC 8446 B.4 */
-	{ 0x1302, 0x0304, 32, 12, 16, 0 },
+	{ 0x009c, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 5288 3 */
+	{ 0x009d, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0x009e, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0x009f, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc02b, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 5289 3.2 */
+	{ 0xc02c, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc02f, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc030, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xcca8, 0x0303, 32, 12, 16, 0, 0 },	/* RFC 7905 2, 3 */
+	{ 0xcca9, 0x0303, 32, 12, 16, 0, 0 },
+	{ 0xccaa, 0x0303, 32, 12, 16, 0, 0 },
+	{ 0xc09c, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 6655 3 */
+	{ 0xc09d, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc09e, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc09f, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc0a0, 0x0303, 16, 4, 8, 8, 0 },	/* RFC 6655 4 */
+	{ 0xc0a1, 0x0303, 32, 4, 8, 8, 0 },
+	{ 0xc0a2, 0x0303, 16, 4, 8, 8, 0 },
+	{ 0xc0a3, 0x0303, 32, 4, 8, 8, 0 },
+	{ 0xc0ac, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 7251 2 */
+	{ 0xc0ad, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc0ae, 0x0303, 16, 4, 8, 8, 0 },
+	{ 0xc0af, 0x0303, 32, 4, 8, 8, 0 },
+	{ 0x002f, 0x0303, 16, 0, 20, 16, 20 },	/* RFC 5246 A.5, C */
+	{ 0x0033, 0x0303, 16, 0, 20, 16, 20 },
+	{ 0x0035, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0x0039, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0x003c, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0x003d, 0x0303, 32, 0, 32, 16, 32 },
+	{ 0x0067, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0x006b, 0x0303, 32, 0, 32, 16, 32 },
+	{ 0xc009, 0x0303, 16, 0, 20, 16, 20 },	/* RFC 8422 6 */
+	{ 0xc00a, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0xc013, 0x0303, 16, 0, 20, 16, 20 },
+	{ 0xc014, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0xc023, 0x0303, 16, 0, 32, 16, 32 },	/* RFC 5289 3.1 */
+	{ 0xc024, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc027, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0xc028, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0x0041, 0x0303, 16, 0, 20, 16, 20 },	/* RFC 5932 2, 3 */
+	{ 0x0045, 0x0303, 16, 0, 20, 16, 20 },
+	{ 0x0084, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0x0088, 0x0303, 32, 0, 20, 16, 20 },
+	{ 0x00ba, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0x00be, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0x00c0, 0x0303, 32, 0, 32, 16, 32 },
+	{ 0x00c4, 0x0303, 32, 0, 32, 16, 32 },
+	{ 0xc072, 0x0303, 16, 0, 32, 16, 32 },	/* RFC 6367 2.1 */
+	{ 0xc073, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc076, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0xc077, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc07a, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 6367 2.2 */
+	{ 0xc07b, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc07c, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc07d, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc086, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc087, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc08a, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc08b, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc03c, 0x0303, 16, 0, 32, 16, 32 },	/* RFC 6209 2.1, 2.2 */
+	{ 0xc03d, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc044, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0xc045, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc048, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0xc049, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc04c, 0x0303, 16, 0, 32, 16, 32 },
+	{ 0xc04d, 0x0303, 32, 0, 48, 16, 48 },
+	{ 0xc050, 0x0303, 16, 4, 16, 8, 0 },	/* RFC 6209 2.3, 2.4 */
+	{ 0xc051, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc052, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc053, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc05c, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc05d, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0xc060, 0x0303, 16, 4, 16, 8, 0 },
+	{ 0xc061, 0x0303, 32, 4, 16, 8, 0 },
+	{ 0x1301, 0x0304, 16, 12, 16, 0, 0 },	/* RFC 8446 B.4 */
+	{ 0x1302, 0x0304, 32, 12, 16, 0, 0 },
+	{ 0x1303, 0x0304, 32, 12, 16, 0, 0 },
+	{ 0x1304, 0x0304, 16, 12, 16, 0, 0 },
+	{ 0x1305, 0x0304, 16, 12, 8, 0, 0 },
+	{ 0x00c6, 0x0304, 16, 12, 16, 0, 0 },	/* RFC 8998 2 */
+	{ 0x00c7, 0x0304, 16, 12, 16, 0, 0 },
 };
 
 static void rows(struct kunit *test)
@@ -36,9 +112,80 @@ static void rows(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, s->cipher->key_len, want->key_len, "%04x", want->id);
 		KUNIT_EXPECT_EQ_MSG(test, s->cipher->tag_len, want->tag_len, "%04x", want->id);
 		KUNIT_EXPECT_EQ_MSG(test, kssl_suite_iv_len(s), want->iv_len, "%04x", want->id);
-		if (want->explicit_len)
+		KUNIT_EXPECT_EQ_MSG(test, kssl_suite_mac_key_len(s), want->mac_key_len, "%04x",
+				    want->id);
+		KUNIT_EXPECT_EQ_MSG(test, !!s->cipher->hash, !!want->mac_key_len, "%04x",
+				    want->id);
+		if (want->version == 0x0303)
 			KUNIT_EXPECT_EQ_MSG(test, s->cipher->explicit_len, want->explicit_len,
 					    "%04x", want->id);
+	}
+	/* Rows are unique, so there are no others. */
+	KUNIT_EXPECT_EQ(test, kssl_suites_count, ARRAY_SIZE(expected));
+}
+
+/* What a suite is named after in the registry, and the name the Kernel Crypto API has for it. */
+static const struct {
+	u16 from;
+	u16 to;
+	u16 version;
+	const char *alg;
+	const char *hash;
+} algs[] = {
+	{ 0x002f, 0x0039, 0x0303, "cbc(aes)", "sha1" },
+	{ 0x003c, 0x003d, 0x0303, "cbc(aes)", "sha256" },
+	{ 0x0041, 0x0045, 0x0303, "cbc(camellia)", "sha1" },
+	{ 0x0067, 0x006b, 0x0303, "cbc(aes)", "sha256" },
+	{ 0x0084, 0x0088, 0x0303, "cbc(camellia)", "sha1" },
+	{ 0x009c, 0x009f, 0x0303, "gcm(aes)", "" },
+	{ 0x00ba, 0x00c4, 0x0303, "cbc(camellia)", "sha256" },
+	{ 0xc009, 0xc014, 0x0303, "cbc(aes)", "sha1" },
+	{ 0xc023, 0xc023, 0x0303, "cbc(aes)", "sha256" },
+	{ 0xc024, 0xc024, 0x0303, "cbc(aes)", "sha384" },
+	{ 0xc027, 0xc027, 0x0303, "cbc(aes)", "sha256" },
+	{ 0xc028, 0xc028, 0x0303, "cbc(aes)", "sha384" },
+	{ 0xc02b, 0xc030, 0x0303, "gcm(aes)", "" },
+	{ 0xc03c, 0xc03c, 0x0303, "cbc(aria)", "sha256" },
+	{ 0xc03d, 0xc03d, 0x0303, "cbc(aria)", "sha384" },
+	{ 0xc044, 0xc044, 0x0303, "cbc(aria)", "sha256" },
+	{ 0xc045, 0xc045, 0x0303, "cbc(aria)", "sha384" },
+	{ 0xc048, 0xc048, 0x0303, "cbc(aria)", "sha256" },
+	{ 0xc049, 0xc049, 0x0303, "cbc(aria)", "sha384" },
+	{ 0xc04c, 0xc04c, 0x0303, "cbc(aria)", "sha256" },
+	{ 0xc04d, 0xc04d, 0x0303, "cbc(aria)", "sha384" },
+	{ 0xc050, 0xc061, 0x0303, "gcm(aria)", "" },
+	{ 0xc072, 0xc072, 0x0303, "cbc(camellia)", "sha256" },
+	{ 0xc073, 0xc073, 0x0303, "cbc(camellia)", "sha384" },
+	{ 0xc076, 0xc076, 0x0303, "cbc(camellia)", "sha256" },
+	{ 0xc077, 0xc077, 0x0303, "cbc(camellia)", "sha384" },
+	{ 0xc07a, 0xc08b, 0x0303, "gcm(camellia)", "" },
+	{ 0xc09c, 0xc0af, 0x0303, "ccm(aes)", "" },
+	{ 0xcca8, 0xccaa, 0x0303, "rfc7539(chacha20,poly1305)", "" },
+	{ 0x00c6, 0x00c6, 0x0304, "gcm(sm4)", "" },
+	{ 0x00c7, 0x00c7, 0x0304, "ccm(sm4)", "" },
+	{ 0x1301, 0x1302, 0x0304, "gcm(aes)", "" },
+	{ 0x1303, 0x1303, 0x0304, "rfc7539(chacha20,poly1305)", "" },
+	{ 0x1304, 0x1305, 0x0304, "ccm(aes)", "" },
+};
+
+static void algorithms(struct kunit *test)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < kssl_suites_count; i++) {
+		const struct kssl_suite *s = &kssl_suites[i];
+		unsigned int found = 0;
+
+		for (j = 0; j < ARRAY_SIZE(algs); j++) {
+			if (s->version != algs[j].version || s->id < algs[j].from ||
+			    s->id > algs[j].to)
+				continue;
+			found++;
+			KUNIT_EXPECT_STREQ(test, s->cipher->alg, algs[j].alg);
+			KUNIT_EXPECT_STREQ(test, s->cipher->hash ? s->cipher->hash->alg : "",
+					   algs[j].hash);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, found, 1, "%04x", s->id);
 	}
 }
 
@@ -77,9 +224,13 @@ static void fits(struct kunit *test)
 		KUNIT_EXPECT_LE(test, c->key_len, KSSL_KEY_MAX);
 		KUNIT_EXPECT_GT(test, c->tag_len, 0);
 		KUNIT_EXPECT_LE(test, kssl_suite_iv_len(s), KSSL_IV_MAX);
+		KUNIT_EXPECT_LE(test, kssl_suite_mac_key_len(s), KSSL_MAC_KEY_MAX);
+		/* a nonce, and the octet before it, or a block */
+		KUNIT_EXPECT_LE(test, c->salt_len + c->explicit_len + !!c->lead, KSSL_IV_MAX);
+		KUNIT_EXPECT_EQ(test, c->lead, strstarts(c->alg, "ccm(") ? 2 : 0);
 		KUNIT_EXPECT_LE(test, KSSL_HEADER_LEN + c->explicit_len, KSSL_PREFIX_MAX);
 		/* the longest record we send is one that everybody must accept */
-		KUNIT_EXPECT_LE(test, c->explicit_len + c->tag_len + 1, v->max_expansion);
+		KUNIT_EXPECT_LE(test, c->explicit_len + c->tag_len + 16, v->max_expansion);
 		KUNIT_EXPECT_LE(test, KSSL_HEADER_LEN + KSSL_MAX_PAYLOAD + v->max_expansion,
 				KSSL_RECORD_MAX);
 	}
@@ -116,6 +267,7 @@ static void unknown(struct kunit *test)
 
 static struct kunit_case suite_cases[] = {
 	KUNIT_CASE(rows),
+	KUNIT_CASE(algorithms),
 	KUNIT_CASE(unique),
 	KUNIT_CASE(fits),
 	KUNIT_CASE(versions_known),
