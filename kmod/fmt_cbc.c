@@ -239,7 +239,7 @@ static int check_mac_and_padding(struct kssl_epoch *e, u64 seq, u8 type, struct 
 	memzero_explicit(wanted, sizeof(wanted));
 	if (ret)
 		return ret;
-	return good ? content_len : -EBADMSG;
+	return ct_public(ct_select(good, content_len, -EBADMSG));
 }
 
 /* Encrypt-then-MAC: the padding is authentic, and may still be nonsense. */
@@ -252,7 +252,7 @@ static int strip_padding(struct scatterlist *sg, unsigned int len)
 	scatterwalk_map_and_copy(end, sg, len - n, n, 0);
 	good = check_padding(end, n, len, &padding);
 	memzero_explicit(end, sizeof(end));
-	return good ? len - padding : -EBADMSG;
+	return ct_public(ct_select(good, len - padding, -EBADMSG));
 }
 
 /* fmt.open: see aead_open(). One error for MAC and padding (RFC 5246 6.2.3.2, RFC 7366 3). */

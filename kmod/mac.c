@@ -229,7 +229,7 @@ int kssl_mac_final_secret(struct kssl_mac_run *run, const u8 *tail, unsigned int
 	u32 bits = (block_len + run->total + secret_len) * 8;
 	/* The first block that holds 0x80 and the length field: a shift, not a division. */
 	u32 last = (secret_len + length_len(hash)) >> (block_len == 128 ? 7 : 6);
-	union kssl_chain chosen = {};
+	union kssl_chain chosen = { .w64 = { 0 } };
 	unsigned int i, j;
 	u8 field[4];
 
