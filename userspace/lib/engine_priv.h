@@ -59,7 +59,7 @@ struct kssl_hello {
  * @name: as in struct kssl_hello
  * @alpn: digest of the ALPN protocol, zero if none
  * @ems: as in struct kssl_hello
- * @etm_ever: encrypt-then-MAC was agreed once (RFC 7366 3.1)
+ * @etm_ever: encrypt-then-MAC was in use once (RFC 7366 3.1)
  * @http2: the protocol is h2
  */
 struct kssl_identity {

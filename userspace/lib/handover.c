@@ -171,7 +171,7 @@ int kssl_keys_pending(struct kssl_engine *e, struct kssl_key *rx, struct kssl_ke
 	if (!suite)
 		return -EOPNOTSUPP;
 	ret = kssl_keys_of_session(e->ssl, suite, cipher, e->server ? rx : tx, e->server ? tx : rx);
-	if (!SSL_CIPHER_is_aead(cipher) && e->hello.etm) {
+	if (suite->protection->hash && e->hello.etm) {
 		rx->flags |= KSSL_KEY_ETM;
 		tx->flags |= KSSL_KEY_ETM;
 	}

@@ -38,6 +38,7 @@ static void set_header(struct kssl_key *key, const struct kssl_suite *suite)
 	key->suite = suite->id;
 	key->key_len = suite->protection->key_len;
 	key->iv_len = kssl_suite_iv_len(suite);
+	key->mac_key_len = kssl_suite_mac_key_len(suite);
 }
 
 /* PRF(master, "key expansion", server random + client random), RFC 5246 6.3. */
@@ -71,7 +72,7 @@ static int expand_master(SSL *ssl, const EVP_MD *md, uint8_t *block, size_t len)
  * @suite: row of @cipher
  * @cipher: the suite being taken into use (SSL_get_pending_cipher(), because a
  *	server has no current one between ServerHello and the client's CCS)
- * @client: (out) what the client sends under, sequence number 0
+ * @client: (out) what the client sends under, sequence number 0 and no flags
  * @server: (out) what the server sends under
  *
  * Return: 0 or -EIO.

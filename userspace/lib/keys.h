@@ -21,14 +21,16 @@
 /**
  * struct kssl_protection - a record protection; several suites share one
  * @evp: name of the cipher for EVP_CIPHER_fetch()
+ * @hash: of the HMAC beside a cipher in CBC mode; NULL for an AEAD
  * @key_len: cipher key
  * @salt_len: implicit part of the nonce in TLS 1.2
- * @explicit_len: part of the nonce that travels in each record in TLS 1.2
- * @tag_len: authentication tag
+ * @explicit_len: part of the nonce that travels in each record in TLS 1.2; CBC: the IV
+ * @tag_len: authentication tag, or MAC
  * @ccm: EVP wants lengths announced beforehand
  */
 struct kssl_protection {
 	const char *evp;
+	const char *hash;
 	uint8_t key_len;
 	uint8_t salt_len;
 	uint8_t explicit_len;
@@ -65,6 +67,7 @@ const struct kssl_suite *kssl_suite_find(unsigned int id, unsigned int version);
 const char *kssl_suite_name(unsigned int id);
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite);
+unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);
 int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count);
 
 /* keys.c */

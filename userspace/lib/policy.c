@@ -157,7 +157,7 @@ void kssl_policy_remember(struct kssl_engine *e)
 	id->http2 = is_http2(e->ssl);
 	memcpy(id->name, e->hello.name, sizeof(id->name));
 	id->ems = e->hello.ems;
-	id->etm_ever |= e->hello.etm && uses_mac(e);
+	id->etm_ever |= e->write.etm;
 }
 
 static const char *check_hello(const struct kssl_engine *e)

@@ -5,16 +5,22 @@
  *
  *   TLS 1.2:  type 0303 length | explicit nonce (0 or 8) | payload | tag
  *   TLS 1.3:  23   0303 length | payload type | tag
+ *   CBC:      type 0303 length | IV | payload MAC padding
+ *             type 0303 length | IV | payload padding | MAC	(RFC 7366)
  */
 #include <errno.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
 
 #include "shim.h"
 
 #define NONCE_LEN	12
 #define AAD_MAX		13
+#define BLOCK		16
 #define RECORD_VERSION	0x0303	/* in both versions (RFC 8446 5.1) */
 
 static void put16(uint8_t *p, unsigned int v)
@@ -41,6 +47,35 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
+static int set_aead(struct kssl_shim *shim, const struct kssl_protection *p, const EVP_CIPHER *cipher,
+		    const uint8_t *key, int seal)
+{
+	int ok = EVP_CipherInit_ex(shim->evp, cipher, NULL, NULL, NULL, seal) &&
+		 EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_IVLEN, NONCE_LEN, NULL) > 0;
+
+	/* CCM's tag length is part of its keying. */
+	if (ok && p->ccm)
+		ok = EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_TAG, p->tag_len, NULL) > 0;
+	return ok && EVP_CipherInit_ex(shim->evp, NULL, NULL, key, NULL, seal);
+}
+
+static int set_cbc(struct kssl_shim *shim, const struct kssl_protection *p, const EVP_CIPHER *cipher,
+		   const struct kssl_key *key, int seal)
+{
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)p->hash, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+
+	shim->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+	EVP_MAC_free(hmac);
+	shim->etm = key->flags & KSSL_KEY_ETM;
+	return shim->mac && EVP_MAC_init(shim->mac, key->mac_key, key->mac_key_len, params) &&
+	       EVP_CipherInit_ex(shim->evp, cipher, NULL, key->key, NULL, seal) &&
+	       EVP_CIPHER_CTX_set_padding(shim->evp, 0);
+}
+
 /**
  * kssl_shim_set_key() - start anew under a key
  * @shim: zeroed, or in use under another key
@@ -61,13 +96,11 @@ int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int se
 		return -EOPNOTSUPP;
 	cipher = EVP_CIPHER_fetch(NULL, suite->protection->evp, NULL);
 	shim->evp = EVP_CIPHER_CTX_new();
-	ok = cipher && shim->evp && EVP_CipherInit_ex(shim->evp, cipher, NULL, NULL, NULL, seal) &&
-	     EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_IVLEN, NONCE_LEN, NULL) > 0;
-	/* CCM's tag length is part of its keying. */
-	if (ok && suite->protection->ccm)
-		ok = EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_TAG,
-					 suite->protection->tag_len, NULL) > 0;
-	ok = ok && EVP_CipherInit_ex(shim->evp, NULL, NULL, key->key, NULL, seal);
+	ok = cipher && shim->evp;
+	if (ok && suite->protection->hash)
+		ok = set_cbc(shim, suite->protection, cipher, key, seal);
+	else if (ok)
+		ok = set_aead(shim, suite->protection, cipher, key->key, seal);
 	EVP_CIPHER_free(cipher);
 	if (!ok) {
 		kssl_shim_clear(shim);
@@ -86,8 +119,11 @@ int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int se
 void kssl_shim_clear(struct kssl_shim *shim)
 {
 	EVP_CIPHER_CTX_free(shim->evp);
+	EVP_MAC_CTX_free(shim->mac);
 	OPENSSL_cleanse(shim, sizeof(*shim));
 }
+
+/* ---- AEAD ---- */
 
 static void build_nonce(const struct kssl_shim *shim, const uint8_t *explicit, uint8_t *nonce)
 {
@@ -106,7 +142,7 @@ static void build_nonce(const struct kssl_shim *shim, const uint8_t *explicit, u
 		nonce[NONCE_LEN - 8 + i] ^= seq[i];
 }
 
-/* RFC 8446 5.2: the header; RFC 5246 6.2.3.3: seq, type, version, plain length. */
+/* RFC 8446 5.2: the header; RFC 5246 6.2.3.1, 6.2.3.3: seq, type, version, length. */
 static int build_aad(const struct kssl_shim *shim, const uint8_t *header, size_t plain_len, uint8_t *aad)
 {
 	if (shim->suite->version >= KSSL_TLS13) {
@@ -143,18 +179,7 @@ static int run_aead(struct kssl_shim *shim, int seal, const uint8_t *nonce, cons
 	return 0;
 }
 
-/**
- * kssl_shim_seal() - protect a record
- * @shim: keyed to seal
- * @type: content type
- * @payload: plaintext
- * @len: bytes of it, at most KSSL_MAX_PAYLOAD
- * @record: (out) room for @len + KSSL_SHIM_OVERHEAD
- *
- * Return: length of the record, or -EIO.
- */
-int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len,
-		   uint8_t *record)
+static int seal_aead(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len, uint8_t *record)
 {
 	unsigned int explicit_len = kssl_suite_explicit_len(shim->suite);
 	unsigned int inner = shim->suite->version >= KSSL_TLS13;
@@ -177,23 +202,10 @@ int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload,
 	ret = run_aead(shim, 1, nonce, aad, aad_len, body, len + inner, body, body + len + inner);
 	if (ret)
 		return -EIO;
-	shim->seq++;
 	return KSSL_HEADER_LEN + explicit_len + len + inner + tag_len;
 }
 
-/**
- * kssl_shim_open() - check and decrypt a record
- * @shim: keyed to open
- * @record: one record as on the wire
- * @len: its length
- * @payload: (out) room for @len
- * @type: (out) content type
- *
- * Return: length of the payload; -EBADMSG if the record is not one of this key
- * and sequence number (and the state has not moved), -EIO.
- */
-int kssl_shim_open(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload,
-		   uint8_t *type)
+static int open_aead(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload, uint8_t *type)
 {
 	unsigned int explicit_len = kssl_suite_explicit_len(shim->suite);
 	unsigned int inner = shim->suite->version >= KSSL_TLS13;
@@ -221,8 +233,161 @@ int kssl_shim_open(struct kssl_shim *shim, const uint8_t *record, size_t len, ui
 			return -EBADMSG;
 		*type = payload[--plain_len];
 	}
-	shim->seq++;
 	if (explicit_len)
 		shim->nonce = get64(record + KSSL_HEADER_LEN) + 1;
 	return plain_len;
+}
+
+/* ---- CBC ---- */
+
+static int run_cbc(struct kssl_shim *shim, int seal, const uint8_t *iv, const uint8_t *in, size_t len,
+		   uint8_t *out)
+{
+	int n;
+
+	return EVP_CipherInit_ex(shim->evp, NULL, NULL, NULL, iv, seal) &&
+	       EVP_CipherUpdate(shim->evp, out, &n, in, len) && n == (int)len ? 0 : -EIO;
+}
+
+static int run_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
+		   uint8_t *mac)
+{
+	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(shim->mac);
+	uint8_t aad[AAD_MAX];
+	int aad_len = build_aad(shim, header, len, aad);
+	size_t mac_len;
+	int ok = ctx && EVP_MAC_update(ctx, aad, aad_len) && EVP_MAC_update(ctx, data, len) &&
+		 EVP_MAC_final(ctx, mac, &mac_len, EVP_MAX_MD_SIZE);
+
+	EVP_MAC_CTX_free(ctx);
+	return ok ? 0 : -EIO;
+}
+
+static int check_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
+		     const uint8_t *mac)
+{
+	uint8_t wanted[EVP_MAX_MD_SIZE];
+	int ret = run_mac(shim, header, data, len, wanted);
+
+	if (ret)
+		return ret;
+	return CRYPTO_memcmp(mac, wanted, shim->suite->protection->tag_len) ? -EBADMSG : 0;
+}
+
+static int seal_cbc(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len, uint8_t *record)
+{
+	unsigned int mac_len = shim->suite->protection->tag_len;
+	uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + BLOCK;
+	uint8_t mac[EVP_MAX_MD_SIZE] = { 0 };
+	unsigned int padding;
+	int ret = RAND_bytes(iv, BLOCK) == 1 ? 0 : -EIO;
+
+	record[0] = type;
+	put16(record + 1, RECORD_VERSION);
+	memcpy(body, payload, len);
+	if (!ret && !shim->etm) {
+		ret = run_mac(shim, record, payload, len, mac);
+		memcpy(body + len, mac, mac_len);
+		len += mac_len;
+	}
+	padding = BLOCK - len % BLOCK;
+	memset(body + len, padding - 1, padding);
+	len += padding;
+	if (!ret)
+		ret = run_cbc(shim, 1, iv, body, len, body);
+	if (!ret && shim->etm) {
+		ret = run_mac(shim, record, iv, BLOCK + len, mac);
+		memcpy(body + len, mac, mac_len);
+		len += mac_len;
+	}
+	put16(record + 3, BLOCK + len);
+	return ret ? ret : (int)(KSSL_HEADER_LEN + BLOCK + len);
+}
+
+/* Bytes of what is left when padding is taken off; -EBADMSG if it is none. */
+static int strip_padding(const uint8_t *data, size_t len, size_t mac_len)
+{
+	size_t padding = data[len - 1] + 1, i;
+
+	if (padding + mac_len > len)
+		return -EBADMSG;
+	for (i = 2; i <= padding; i++)
+		if (data[len - i] != data[len - 1])
+			return -EBADMSG;
+	return len - padding - mac_len;
+}
+
+/*
+ * One error whatever is wrong. Its time tells what, which matters little: only
+ * records that this process or the kernel has checked, and a peer's first ones,
+ * come this way.
+ */
+static int open_cbc(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload, uint8_t *type)
+{
+	unsigned int mac_len = shim->suite->protection->tag_len;
+	const uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + BLOCK;
+	int ret;
+
+	if (len < KSSL_HEADER_LEN + BLOCK + BLOCK + (shim->etm ? mac_len : 0))
+		return -EBADMSG;
+	len -= KSSL_HEADER_LEN + BLOCK + (shim->etm ? mac_len : 0);
+	if (len % BLOCK)
+		return -EBADMSG;
+	if (shim->etm) {
+		ret = check_mac(shim, record, iv, BLOCK + len, body + len);
+		if (ret)
+			return ret;
+	}
+	if (run_cbc(shim, 0, iv, body, len, payload))
+		return -EIO;
+	ret = strip_padding(payload, len, shim->etm ? 0 : mac_len);
+	if (ret >= 0 && !shim->etm && check_mac(shim, record, payload, ret, payload + ret))
+		ret = -EBADMSG;
+	*type = record[0];
+	return ret;
+}
+
+/* ---- either ---- */
+
+/**
+ * kssl_shim_seal() - protect a record
+ * @shim: keyed to seal
+ * @type: content type
+ * @payload: plaintext
+ * @len: bytes of it, at most KSSL_MAX_PAYLOAD
+ * @record: (out) room for @len + KSSL_SHIM_OVERHEAD
+ *
+ * Return: length of the record, or -EIO.
+ */
+int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len,
+		   uint8_t *record)
+{
+	int ret = shim->mac ? seal_cbc(shim, type, payload, len, record) :
+			      seal_aead(shim, type, payload, len, record);
+
+	if (ret >= 0)
+		shim->seq++;
+	return ret;
+}
+
+/**
+ * kssl_shim_open() - check and decrypt a record
+ * @shim: keyed to open
+ * @record: one record as on the wire
+ * @len: its length
+ * @payload: (out) room for @len
+ * @type: (out) content type
+ *
+ * Return: length of the payload; -EBADMSG if the record is not one of this key
+ * and sequence number (and the state has not moved), -EIO.
+ */
+int kssl_shim_open(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload,
+		   uint8_t *type)
+{
+	int ret = shim->mac ? open_cbc(shim, record, len, payload, type) :
+			      open_aead(shim, record, len, payload, type);
+
+	if (ret >= 0)
+		shim->seq++;
+	return ret;
 }

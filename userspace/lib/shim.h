@@ -10,13 +10,14 @@
 #ifndef KSSL_SHIM_H
 #define KSSL_SHIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <openssl/evp.h>
 #include "keys.h"
 
-/* Header, explicit nonce, tag, inner type. */
-#define KSSL_SHIM_OVERHEAD	(5 + 8 + 16 + 1)
+/* Header, IV, the longest MAC, and padding of up to one block; an AEAD needs less. */
+#define KSSL_SHIM_OVERHEAD	(5 + 16 + 48 + 16)
 #define KSSL_HEADER_LEN		5
 /* Longest record (RFC 5246 6.2.3). */
 #define KSSL_RECORD_MAX		(KSSL_HEADER_LEN + KSSL_MAX_PAYLOAD + 2048)
@@ -25,13 +26,17 @@
  * struct kssl_shim - one direction
  * @suite: suite and version, NULL while there is no key
  * @evp: keyed cipher
+ * @mac: keyed HMAC, NULL for an AEAD
+ * @etm: encrypt-then-MAC (RFC 7366)
  * @iv: salt or whole nonce
  * @seq: sequence number of the next record
- * @nonce: explicit nonce after that of the last record opened
+ * @nonce: explicit nonce after that of the last record opened, AEAD only
  */
 struct kssl_shim {
 	const struct kssl_suite *suite;
 	EVP_CIPHER_CTX *evp;
+	EVP_MAC_CTX *mac;
+	bool etm;
 	uint8_t iv[KSSL_IV_MAX];
 	uint64_t seq;
 	uint64_t nonce;

@@ -42,6 +42,56 @@ static const struct kssl_protection aes_256_ccm_8 = {
 	.evp = "AES-256-CCM", .key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 8, .ccm = 1,
 };
 
+/* RFC 6209 2.3, 2.4 */
+static const struct kssl_protection aria_128_gcm = {
+	.evp = "ARIA-128-GCM", .key_len = 16, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
+};
+
+static const struct kssl_protection aria_256_gcm = {
+	.evp = "ARIA-256-GCM", .key_len = 32, .salt_len = 4, .explicit_len = 8, .tag_len = 16,
+};
+
+/* RFC 5246 6.2.3.2: an IV of one block with each record. */
+static const struct kssl_protection aes_128_sha = {
+	.evp = "AES-128-CBC", .hash = "SHA1", .key_len = 16, .explicit_len = 16, .tag_len = 20,
+};
+
+static const struct kssl_protection aes_256_sha = {
+	.evp = "AES-256-CBC", .hash = "SHA1", .key_len = 32, .explicit_len = 16, .tag_len = 20,
+};
+
+static const struct kssl_protection aes_128_sha256 = {
+	.evp = "AES-128-CBC", .hash = "SHA256", .key_len = 16, .explicit_len = 16, .tag_len = 32,
+};
+
+static const struct kssl_protection aes_256_sha256 = {
+	.evp = "AES-256-CBC", .hash = "SHA256", .key_len = 32, .explicit_len = 16, .tag_len = 32,
+};
+
+static const struct kssl_protection aes_256_sha384 = {
+	.evp = "AES-256-CBC", .hash = "SHA384", .key_len = 32, .explicit_len = 16, .tag_len = 48,
+};
+
+static const struct kssl_protection camellia_128_sha = {
+	.evp = "CAMELLIA-128-CBC", .hash = "SHA1", .key_len = 16, .explicit_len = 16, .tag_len = 20,
+};
+
+static const struct kssl_protection camellia_256_sha = {
+	.evp = "CAMELLIA-256-CBC", .hash = "SHA1", .key_len = 32, .explicit_len = 16, .tag_len = 20,
+};
+
+static const struct kssl_protection camellia_128_sha256 = {
+	.evp = "CAMELLIA-128-CBC", .hash = "SHA256", .key_len = 16, .explicit_len = 16, .tag_len = 32,
+};
+
+static const struct kssl_protection camellia_256_sha256 = {
+	.evp = "CAMELLIA-256-CBC", .hash = "SHA256", .key_len = 32, .explicit_len = 16, .tag_len = 32,
+};
+
+static const struct kssl_protection camellia_256_sha384 = {
+	.evp = "CAMELLIA-256-CBC", .hash = "SHA384", .key_len = 32, .explicit_len = 16, .tag_len = 48,
+};
+
 static const struct kssl_suite suites[] = {
 	/* RFC 5288 3 */
 	{ 0x009c, KSSL_TLS12, "AES128-GCM-SHA256", &aes_128_gcm },
@@ -71,6 +121,48 @@ static const struct kssl_suite suites[] = {
 	{ 0xc0ad, KSSL_TLS12, "ECDHE-ECDSA-AES256-CCM", &aes_256_ccm },
 	{ 0xc0ae, KSSL_TLS12, "ECDHE-ECDSA-AES128-CCM8", &aes_128_ccm_8 },
 	{ 0xc0af, KSSL_TLS12, "ECDHE-ECDSA-AES256-CCM8", &aes_256_ccm_8 },
+	/* RFC 5246 A.5 */
+	{ 0x002f, KSSL_TLS12, "AES128-SHA", &aes_128_sha },
+	{ 0x0033, KSSL_TLS12, "DHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0x0035, KSSL_TLS12, "AES256-SHA", &aes_256_sha },
+	{ 0x0039, KSSL_TLS12, "DHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0x003c, KSSL_TLS12, "AES128-SHA256", &aes_128_sha256 },
+	{ 0x003d, KSSL_TLS12, "AES256-SHA256", &aes_256_sha256 },
+	{ 0x0067, KSSL_TLS12, "DHE-RSA-AES128-SHA256", &aes_128_sha256 },
+	{ 0x006b, KSSL_TLS12, "DHE-RSA-AES256-SHA256", &aes_256_sha256 },
+	/* RFC 8422 6 */
+	{ 0xc009, KSSL_TLS12, "ECDHE-ECDSA-AES128-SHA", &aes_128_sha },
+	{ 0xc00a, KSSL_TLS12, "ECDHE-ECDSA-AES256-SHA", &aes_256_sha },
+	{ 0xc013, KSSL_TLS12, "ECDHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0xc014, KSSL_TLS12, "ECDHE-RSA-AES256-SHA", &aes_256_sha },
+	/* RFC 5289 3.1 */
+	{ 0xc023, KSSL_TLS12, "ECDHE-ECDSA-AES128-SHA256", &aes_128_sha256 },
+	{ 0xc024, KSSL_TLS12, "ECDHE-ECDSA-AES256-SHA384", &aes_256_sha384 },
+	{ 0xc027, KSSL_TLS12, "ECDHE-RSA-AES128-SHA256", &aes_128_sha256 },
+	{ 0xc028, KSSL_TLS12, "ECDHE-RSA-AES256-SHA384", &aes_256_sha384 },
+	/* RFC 5932 2 */
+	{ 0x0041, KSSL_TLS12, "CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0045, KSSL_TLS12, "DHE-RSA-CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0084, KSSL_TLS12, "CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x0088, KSSL_TLS12, "DHE-RSA-CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x00ba, KSSL_TLS12, "CAMELLIA128-SHA256", &camellia_128_sha256 },
+	{ 0x00be, KSSL_TLS12, "DHE-RSA-CAMELLIA128-SHA256", &camellia_128_sha256 },
+	{ 0x00c0, KSSL_TLS12, "CAMELLIA256-SHA256", &camellia_256_sha256 },
+	{ 0x00c4, KSSL_TLS12, "DHE-RSA-CAMELLIA256-SHA256", &camellia_256_sha256 },
+	/* RFC 6367 2.1 */
+	{ 0xc072, KSSL_TLS12, "ECDHE-ECDSA-CAMELLIA128-SHA256", &camellia_128_sha256 },
+	{ 0xc073, KSSL_TLS12, "ECDHE-ECDSA-CAMELLIA256-SHA384", &camellia_256_sha384 },
+	{ 0xc076, KSSL_TLS12, "ECDHE-RSA-CAMELLIA128-SHA256", &camellia_128_sha256 },
+	{ 0xc077, KSSL_TLS12, "ECDHE-RSA-CAMELLIA256-SHA384", &camellia_256_sha384 },
+	/* RFC 6209 2.3, 2.4 */
+	{ 0xc050, KSSL_TLS12, "ARIA128-GCM-SHA256", &aria_128_gcm },
+	{ 0xc051, KSSL_TLS12, "ARIA256-GCM-SHA384", &aria_256_gcm },
+	{ 0xc052, KSSL_TLS12, "DHE-RSA-ARIA128-GCM-SHA256", &aria_128_gcm },
+	{ 0xc053, KSSL_TLS12, "DHE-RSA-ARIA256-GCM-SHA384", &aria_256_gcm },
+	{ 0xc05c, KSSL_TLS12, "ECDHE-ECDSA-ARIA128-GCM-SHA256", &aria_128_gcm },
+	{ 0xc05d, KSSL_TLS12, "ECDHE-ECDSA-ARIA256-GCM-SHA384", &aria_256_gcm },
+	{ 0xc060, KSSL_TLS12, "ECDHE-ARIA128-GCM-SHA256", &aria_128_gcm },
+	{ 0xc061, KSSL_TLS12, "ECDHE-ARIA256-GCM-SHA384", &aria_256_gcm },
 	/* RFC 8446 B.4 */
 	{ 0x1301, KSSL_TLS13, "TLS_AES_128_GCM_SHA256", &aes_128_gcm },
 	{ 0x1302, KSSL_TLS13, "TLS_AES_256_GCM_SHA384", &aes_256_gcm },
@@ -117,7 +209,7 @@ const char *kssl_suite_name(unsigned int id)
  * @suite: row of the table
  *
  * Return: the salt where part of the nonce travels in the record, else the whole
- * nonce (RFC 8446 5.3, RFC 7905 2).
+ * nonce (RFC 8446 5.3, RFC 7905 2); none for CBC (RFC 5246 6.2.3.2).
  */
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 {
@@ -127,12 +219,23 @@ unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 }
 
 /**
- * kssl_suite_explicit_len() - bytes of nonce in each record
+ * kssl_suite_explicit_len() - bytes of nonce or IV in each record
  * @suite: row of the table
  */
 unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite)
 {
 	return suite->version >= KSSL_TLS13 ? 0 : suite->protection->explicit_len;
+}
+
+/**
+ * kssl_suite_mac_key_len() - length of struct kssl_key.mac_key
+ * @suite: row of the table
+ *
+ * Return: what the hash gives (RFC 5246 6.3, A.6), 0 for an AEAD.
+ */
+unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite)
+{
+	return suite->protection->hash ? suite->protection->tag_len : 0;
 }
 
 static int kernel_has(const struct kssl_suite *suite, const struct kssl_suite_info *kernel,
