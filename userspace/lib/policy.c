@@ -107,15 +107,14 @@ void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len
 	read_extensions(&c, &e->hello, client);
 }
 
-static void digest_alpn(SSL *ssl, uint8_t *digest)
+/* Was a protocol agreed on in this handshake? At a renegotiation OpenSSL's client never asks. */
+static bool digest_alpn(SSL *ssl, uint8_t *digest)
 {
 	const unsigned char *alpn;
 	unsigned int len;
 
-	memset(digest, 0, KSSL_DIGEST_LEN);
 	SSL_get0_alpn_selected(ssl, &alpn, &len);
-	if (len)
-		SHA256(alpn, len, digest);
+	return len && SHA256(alpn, len, digest);
 }
 
 /* RFC 9113 3.2: "h2" is HTTP/2 over TLS. */
@@ -153,8 +152,8 @@ void kssl_policy_remember(struct kssl_engine *e)
 	struct kssl_identity *id = &e->identity;
 
 	id->has_cert = digest_cert(e->ssl, id->cert);
-	digest_alpn(e->ssl, id->alpn);
-	id->http2 = is_http2(e->ssl);
+	if (digest_alpn(e->ssl, id->alpn))
+		id->http2 = is_http2(e->ssl);
 	memcpy(id->name, e->hello.name, sizeof(id->name));
 	id->ems = e->hello.ems;
 	id->etm_ever |= e->write.etm;
@@ -166,8 +165,7 @@ static const char *check_hello(const struct kssl_engine *e)
 
 	if (e->server && memcmp(e->hello.name, e->identity.name, KSSL_DIGEST_LEN))
 		return "the client asked for another server name at a renegotiation";
-	digest_alpn(e->ssl, alpn);
-	if (memcmp(alpn, e->identity.alpn, sizeof(alpn)))
+	if (digest_alpn(e->ssl, alpn) && memcmp(alpn, e->identity.alpn, sizeof(alpn)))
 		return "the ALPN protocol changed at a renegotiation";
 	if (e->identity.ems && !e->hello.ems)
 		return "the extended master secret was dropped at a renegotiation";
