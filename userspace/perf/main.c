@@ -55,6 +55,7 @@ static const struct option_row table[] = {
 	{ 'R', "reverse", NULL, CLIENT, FLAG, FIELD(reverse), "the server sends" },
 	{ 0, "tls", "VERSION", CLIENT, TEXT, FIELD(tls), "1.2 or 1.3 (1.3)" },
 	{ 0, "suite", "NAME", CLIENT, TEXT, FIELD(suite), "cipher suite, OpenSSL's name of it" },
+	{ 0, "mte", NULL, CLIENT, FLAG, FIELD(mte), "do not offer encrypt-then-MAC for CBC suites" },
 	{ 0, "ca", "FILE", CLIENT, TEXT, FIELD(ca), "trusted certificates, PEM (the system's)" },
 	{ 0, "name", "NAME", CLIENT, TEXT, FIELD(name), "name in the server's certificate (HOST)" },
 	{ 0, "insecure", NULL, CLIENT, FLAG, FIELD(insecure), "do not verify the server" },

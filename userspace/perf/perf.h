@@ -58,6 +58,7 @@ struct options {
 	const char *mode;
 	const char *tls;
 	const char *suite;
+	bool mte;
 	const char *cert;
 	const char *key;
 	const char *ca;

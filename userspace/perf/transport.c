@@ -255,9 +255,10 @@ static int attended_handshake(struct conn *conn, bool server)
 	if (read_status(conn))
 		return -1;
 	ssl = kssl_ssl(conn->kssl);
-	set_text(conn->protocol, "%s, %s, kssl send 0x%04x recv 0x%04x",
+	set_text(conn->protocol, "%s, %s, kssl send 0x%04x recv 0x%04x%s",
 		 ssl ? SSL_get_version(ssl) : "TLS", ssl ? SSL_get_cipher(ssl) : "?",
-		 conn->status.tx.suite, conn->status.rx.suite);
+		 conn->status.tx.suite, conn->status.rx.suite,
+		 conn->status.tx.flags & KSSL_KEY_ETM ? ", encrypt-then-MAC" : "");
 	return 0;
 }
 
@@ -414,6 +415,8 @@ static int set_suite(SSL_CTX *ctx, const struct params *params)
 {
 	if (!params->suite[0])
 		return 1;
+	/* Who asks for a short tag by name shall have it. */
+	SSL_CTX_set_security_level(ctx, 0);
 	if (params->tls_version == TLS1_3_VERSION)
 		return SSL_CTX_set_ciphersuites(ctx, params->suite);
 	return SSL_CTX_set_cipher_list(ctx, params->suite);
@@ -468,6 +471,8 @@ int endpoint_init(struct endpoint *endpoint, const struct options *options,
 			return -1;
 		}
 		SSL_CTX_set_options(ctx, params->transport->ssl_options);
+		if (options->mte)
+			SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
 		/* A client that only sends would leave tickets unread, and close with a RST. */
 		if (!params->transport->rekey)
 			SSL_CTX_set_num_tickets(ctx, 0);
