@@ -25,7 +25,7 @@ help:
 	@echo 'make demo         the same in a virtual machine, nothing to load or install'
 	@echo 'make vm-shell     a shell in a virtual machine with kssl in it (KERNEL=6.1|6.12|7.3|debug)'
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
-	@echo 'make bench        measure'
+	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
 	@echo 'make install      module, library, tools and headers; PREFIX, DESTDIR'
 	@echo 'make clean'
@@ -139,7 +139,7 @@ check:
 	@tests/check
 
 bench: userspace
-	tests/bench/run
+	tests/bench/run $(BENCH)
 
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch])

@@ -6,9 +6,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <linux/kssl.h>
 #include <linux/tls.h>
@@ -61,6 +64,27 @@ static ssize_t tcp_recv(struct side *side, void *buf, size_t len)
 	return n >= 0 ? n : fail_errno(side, "recv");
 }
 
+static ssize_t tcp_sendfile(struct side *side, int file, off_t offset, size_t len)
+{
+	ssize_t n = sendfile(side->fd, file, &offset, len);
+
+	return n > 0 ? n : fail_errno(side, "sendfile");
+}
+
+static ssize_t tcp_splice_out(struct side *side, int pipe, size_t len)
+{
+	ssize_t n = splice(pipe, NULL, side->fd, NULL, len, SPLICE_F_MORE);
+
+	return n > 0 ? n : fail_errno(side, "splice from a pipe");
+}
+
+static ssize_t tcp_splice_in(struct side *side, int pipe, size_t len)
+{
+	ssize_t n = splice(side->fd, NULL, pipe, NULL, len, 0);
+
+	return n > 0 ? n : fail_errno(side, "splice into a pipe");
+}
+
 static int tcp_check(struct side *side)
 {
 	(void)side;
@@ -101,8 +125,11 @@ static SSL *new_ssl(const struct suite *suite, bool server)
 	    SSL_CTX_set_max_proto_version(ctx, suite->version) &&
 	    (suite->version == TLS1_3_VERSION ? SSL_CTX_set_ciphersuites(ctx, suite->openssl) :
 						SSL_CTX_set_cipher_list(ctx, suite->openssl)) &&
-	    SSL_CTX_set_num_tickets(ctx, 0) && (!server || self_sign(ctx)))
+	    SSL_CTX_set_num_tickets(ctx, 0) && (!server || self_sign(ctx))) {
+		if (!suite->etm)
+			SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
 		ssl = SSL_new(ctx);
+	}
 	SSL_CTX_free(ctx);
 	return ssl;
 }
@@ -143,7 +170,7 @@ static int openssl_feed(struct side *side, const unsigned char *payload,
 {
 	const struct job *job = side->job;
 	uint64_t left = job->bytes / job->write_len;
-	size_t room = left * (job->write_len + record_overhead(job->suite));
+	size_t room = left * (job->write_len + record_overhead(job->suite, job->write_len));
 	BIO *out = SSL_get_rbio(side->ssl);	/* where the peer's records come out */
 
 	*len = 0;
@@ -181,6 +208,34 @@ static ssize_t openssl_recv(struct side *side, void *buf, size_t len)
 	return n > 0 ? n : fail_openssl(side, "SSL_read");
 }
 
+/* What a program has to do instead. */
+
+static ssize_t openssl_sendfile(struct side *side, int file, off_t offset, size_t len)
+{
+	unsigned char buf[RECORD_MAX];
+	ssize_t n = pread(file, buf, len < sizeof(buf) ? len : sizeof(buf), offset);
+
+	return n > 0 ? openssl_send(side, buf, (size_t)n) : fail_errno(side, "pread");
+}
+
+static ssize_t openssl_splice_out(struct side *side, int pipe, size_t len)
+{
+	unsigned char buf[RECORD_MAX];
+	ssize_t n = read(pipe, buf, len < sizeof(buf) ? len : sizeof(buf));
+
+	return n > 0 ? openssl_send(side, buf, (size_t)n) : fail_errno(side, "read from a pipe");
+}
+
+static ssize_t openssl_splice_in(struct side *side, int pipe, size_t len)
+{
+	unsigned char buf[RECORD_MAX];
+	ssize_t n = openssl_recv(side, buf, len < sizeof(buf) ? len : sizeof(buf));
+
+	if (n > 0 && write(pipe, buf, (size_t)n) != n)
+		return fail_errno(side, "write into a pipe");
+	return n;
+}
+
 static void openssl_close(struct side *side)
 {
 	SSL_free(side->ssl);
@@ -203,42 +258,60 @@ union ktls_keys {
 	struct tls_crypto_info info;
 	struct tls12_crypto_info_aes_gcm_128 gcm128;
 	struct tls12_crypto_info_aes_gcm_256 gcm256;
+	struct tls12_crypto_info_aes_ccm_128 ccm128;
+	struct tls12_crypto_info_chacha20_poly1305 chacha20;
 };
 
-/* The kernel's structures use the same layout for TLS 1.3: the IV is salt and iv. */
-static socklen_t ktls_fill(union ktls_keys *keys, const struct suite *suite)
+static bool ktls_applies(const struct job *job)
 {
-	unsigned char iv[IV_LEN], *nonce = NULL;
-	socklen_t len;
+	return job->suite->ktls_cipher;
+}
 
+/*
+ * The same layout for TLS 1.3: the IV is salt and iv.  @seq is where the sequence
+ * number is.
+ */
+#define FILL(part, suite, seq)							\
+({											\
+	unsigned char iv_[IV_LEN];							\
+	size_t salt_ = sizeof((part)->salt);						\
+											\
+	fixed_key((part)->key, sizeof((part)->key), iv_);				\
+	memcpy((part)->salt, iv_, salt_);						\
+	if (!(suite)->explicit_len)							\
+		memcpy((part)->iv, iv_ + salt_, sizeof((part)->iv));			\
+	*(seq) = (part)->rec_seq;							\
+	(socklen_t)sizeof(*(part));							\
+})
+
+static socklen_t ktls_fill(union ktls_keys *keys, const struct suite *suite,
+			   const unsigned char **seq)
+{
 	memset(keys, 0, sizeof(*keys));
 	keys->info.version = (uint16_t)suite->version;
 	keys->info.cipher_type = suite->ktls_cipher;
-	if (suite->ktls_cipher == TLS_CIPHER_AES_GCM_128) {
-		fixed_key(suite, keys->gcm128.key, iv);
-		memcpy(keys->gcm128.salt, iv, SALT_LEN);
-		nonce = keys->gcm128.iv;
-		len = sizeof(keys->gcm128);
-	} else {
-		fixed_key(suite, keys->gcm256.key, iv);
-		memcpy(keys->gcm256.salt, iv, SALT_LEN);
-		nonce = keys->gcm256.iv;
-		len = sizeof(keys->gcm256);
+	switch (suite->ktls_cipher) {
+	case TLS_CIPHER_AES_GCM_128:
+		return FILL(&keys->gcm128, suite, seq);
+	case TLS_CIPHER_AES_GCM_256:
+		return FILL(&keys->gcm256, suite, seq);
+	case TLS_CIPHER_AES_CCM_128:
+		return FILL(&keys->ccm128, suite, seq);
+	default:
+		return FILL(&keys->chacha20, suite, seq);
 	}
-	if (!suite->explicit_nonce)
-		memcpy(nonce, iv + SALT_LEN, IV_LEN - SALT_LEN);
-	return len;
 }
 
 static int ktls_option(const struct side *side)
 {
-	return side->job->direction == SEND ? TLS_TX : TLS_RX;
+	return is_sending(side->job->direction) ? TLS_TX : TLS_RX;
 }
 
 static int ktls_attach(struct side *side)
 {
+	const unsigned char *seq;
 	union ktls_keys keys;
-	socklen_t len = ktls_fill(&keys, side->job->suite);
+	socklen_t len = ktls_fill(&keys, side->job->suite, &seq);
 
 	if (setsockopt(side->fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")))
 		return fail_errno(side, "ULP tls");
@@ -249,7 +322,7 @@ static int ktls_attach(struct side *side)
 
 static bool is_recv_13(const struct job *job)
 {
-	return job->direction == RECV && job->suite->version == TLS1_3_VERSION;
+	return job->direction == RECV && job->suite->version == TLS1_3_VERSION && ktls_applies(job);
 }
 
 /* The promise that records carry no padding lets kTLS decrypt into user memory. */
@@ -278,16 +351,14 @@ static int expect_records(struct side *side, uint64_t records)
 /* The sequence number that getsockopt gives is the live one. */
 static int ktls_check(struct side *side)
 {
+	const unsigned char *seq;
 	union ktls_keys keys;
-	socklen_t len = ktls_fill(&keys, side->job->suite);
-	const unsigned char *seq = keys.gcm128.rec_seq;
+	socklen_t len = ktls_fill(&keys, side->job->suite, &seq);
 	uint64_t records = 0;
 	int i;
 
 	if (getsockopt(side->fd, SOL_TLS, ktls_option(side), &keys, &len))
 		return fail_errno(side, "kTLS sequence number");
-	if (side->job->suite->ktls_cipher == TLS_CIPHER_AES_GCM_256)
-		seq = keys.gcm256.rec_seq;
 	for (i = 0; i < 8; i++)
 		records = records << 8 | seq[i];
 	return expect_records(side, records);
@@ -296,18 +367,21 @@ static int ktls_check(struct side *side)
 static int kssl_attach(struct side *side)
 {
 	const struct suite *suite = side->job->suite;
-	int option = side->job->direction == SEND ? KSSL_TX_KEY : KSSL_RX_KEY;
+	int option = is_sending(side->job->direction) ? KSSL_TX_KEY : KSSL_RX_KEY;
 	struct kssl_key key = {
 		.size = sizeof(key),
 		.version = (uint16_t)suite->version,
 		.suite = suite->id,
+		.flags = suite->etm ? KSSL_KEY_ETM : 0,
 		.key_len = (uint8_t)suite->key_len,
-		.iv_len = suite->explicit_nonce ? SALT_LEN : IV_LEN,
+		.iv_len = suite->hash ? 0 : suite->explicit_len ? SALT_LEN : IV_LEN,
+		.mac_key_len = suite->hash ? (uint8_t)suite->tag_len : 0,
 	};
+	unsigned char iv[IV_LEN];
 
-	fixed_key(suite, key.key, key.iv);
-	if (suite->explicit_nonce)
-		memset(key.iv + SALT_LEN, 0, sizeof(key.iv) - SALT_LEN);
+	fixed_key(key.key, key.key_len, iv);
+	memcpy(key.iv, iv, key.iv_len);
+	fixed_mac_key(key.mac_key, key.mac_key_len);
 	if (setsockopt(side->fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, sizeof(KSSL_ULP_NAME) - 1))
 		return fail_errno(side, "ULP kssl");
 	if (setsockopt(side->fd, SOL_KSSL, option, &key, sizeof(key)))
@@ -323,7 +397,7 @@ static int kssl_check(struct side *side)
 
 	if (getsockopt(side->fd, SOL_KSSL, KSSL_STATUS, &status, &len))
 		return fail_errno(side, "KSSL_STATUS");
-	dir = side->job->direction == SEND ? &status.tx : &status.rx;
+	dir = is_sending(side->job->direction) ? &status.tx : &status.rx;
 	if (dir->bytes != side->job->bytes)
 		return fail(side->error, "kssl counted %llu bytes instead of %llu",
 			    (unsigned long long)dir->bytes, (unsigned long long)side->job->bytes);
@@ -338,6 +412,9 @@ const struct mode modes[] = {
 		.attach = tcp_attach,
 		.send = tcp_send,
 		.recv = tcp_recv,
+		.sendfile = tcp_sendfile,
+		.splice_out = tcp_splice_out,
+		.splice_in = tcp_splice_in,
 		.check = tcp_check,
 	},
 	{
@@ -348,16 +425,23 @@ const struct mode modes[] = {
 		.attach = openssl_attach,
 		.send = openssl_send,
 		.recv = openssl_recv,
+		.sendfile = openssl_sendfile,
+		.splice_out = openssl_splice_out,
+		.splice_in = openssl_splice_in,
 		.check = tcp_check,
 		.close = openssl_close,
 	},
 	{
 		.name = "ktls",
 		.wire = FIXED_KEYS,
+		.applies = ktls_applies,
 		.feed = raw_feed,
 		.attach = ktls_attach,
 		.send = tcp_send,
 		.recv = tcp_recv,
+		.sendfile = tcp_sendfile,
+		.splice_out = tcp_splice_out,
+		.splice_in = tcp_splice_in,
 		.check = ktls_check,
 	},
 	{
@@ -368,6 +452,9 @@ const struct mode modes[] = {
 		.attach = ktls_nopad_attach,
 		.send = tcp_send,
 		.recv = tcp_recv,
+		.sendfile = tcp_sendfile,
+		.splice_out = tcp_splice_out,
+		.splice_in = tcp_splice_in,
 		.check = ktls_check,
 	},
 	{
@@ -377,6 +464,9 @@ const struct mode modes[] = {
 		.attach = kssl_attach,
 		.send = tcp_send,
 		.recv = tcp_recv,
+		.sendfile = tcp_sendfile,
+		.splice_out = tcp_splice_out,
+		.splice_in = tcp_splice_in,
 		.check = kssl_check,
 	},
 };

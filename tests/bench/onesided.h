@@ -19,22 +19,46 @@
 #include <openssl/ssl.h>
 
 #define RECORD_MAX		16384	/* bytes of payload, RFC 8446 5.1, RFC 5246 6.2.1 */
-#define RECORD_OVERHEAD_MAX	64
+#define KEYS_MAX		48	/* bytes of a key or MAC key */
 #define IV_LEN			12
 
-/* One row per version and cipher. */
+/**
+ * struct suite - one row per version, cipher and order of encryption and MAC
+ * @name: as in -s
+ * @version: as on the wire
+ * @id: IANA number
+ * @ktls_cipher: TLS_CIPHER_*, 0: kTLS has none
+ * @openssl: OpenSSL's name of a suite with ECDSA
+ * @cipher: for EVP_CIPHER_fetch()
+ * @hash: of the HMAC beside a cipher in CBC mode, NULL for an AEAD
+ * @key_len: cipher key
+ * @explicit_len: nonce (RFC 5288 3) or IV (RFC 5246 6.2.3.2) in each record
+ * @tag_len: tag or MAC in each record
+ * @etm: encrypt-then-MAC (RFC 7366)
+ * @ccm: EVP wants lengths announced beforehand
+ */
 struct suite {
 	const char *name;
-	int version;		/* as on the wire */
-	uint16_t id;		/* IANA */
+	int version;
+	uint16_t id;
 	uint16_t ktls_cipher;
 	const char *openssl;
-	const char *cipher;	/* for EVP_CIPHER_fetch() */
+	const char *cipher;
+	const char *hash;
 	size_t key_len;
-	bool explicit_nonce;	/* RFC 5288 3: 4 bytes of salt, 8 bytes in the record */
+	size_t explicit_len;
+	size_t tag_len;
+	bool etm;
+	bool ccm;
 };
 
-enum direction { SEND, RECV };
+/* Which way, and by which call. */
+enum direction { SEND, RECV, SENDFILE, SPLICE_OUT, SPLICE_IN, DIRECTIONS };
+
+static inline bool is_sending(enum direction direction)
+{
+	return direction != RECV && direction != SPLICE_IN;
+}
 
 /* What the peer sees: the payload itself, or records under which keys? */
 enum wire { PLAIN, FIXED_KEYS, OWN_KEYS };
@@ -71,6 +95,9 @@ struct side {
  * @attach: the record layer takes over the connected @side->fd, not measured
  * @send: like send(2)
  * @recv: like recv(2)
+ * @sendfile: like sendfile(2)
+ * @splice_out: like splice(2) from a pipe
+ * @splice_in: like splice(2) into a pipe
  * @check: did the job's bytes go through this record layer?
  * @close: release everything but @side->fd; may be NULL
  *
@@ -87,6 +114,9 @@ struct mode {
 	int (*attach)(struct side *side);
 	ssize_t (*send)(struct side *side, const void *buf, size_t len);
 	ssize_t (*recv)(struct side *side, void *buf, size_t len);
+	ssize_t (*sendfile)(struct side *side, int file, off_t offset, size_t len);
+	ssize_t (*splice_out)(struct side *side, int pipe, size_t len);
+	ssize_t (*splice_in)(struct side *side, int pipe, size_t len);
 	int (*check)(struct side *side);
 	void (*close)(struct side *side);
 };
@@ -109,8 +139,9 @@ int fail(char error[static 200], const char *format, ...);
 /* records.c APIs: */
 extern const struct suite suites[];
 extern const size_t suite_count;
-void fixed_key(const struct suite *suite, unsigned char *key, unsigned char iv[static IV_LEN]);
-size_t record_overhead(const struct suite *suite);
+void fixed_key(unsigned char *key, size_t key_len, unsigned char iv[static IV_LEN]);
+void fixed_mac_key(unsigned char *key, size_t len);
+size_t record_overhead(const struct suite *suite, size_t payload_len);
 int seal_records(const struct suite *suite, const unsigned char *payload, size_t record_len,
 		 uint64_t bytes, unsigned char **data, size_t *len);
 int open_records(const struct suite *suite, unsigned char *data, size_t len,

@@ -11,6 +11,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -31,6 +33,7 @@
 #define FEED_LEN	65536	/* bytes of one send call of the feeder */
 #define SINK_LEN	(1 << 20)
 #define SINK_LOW_WATER	(1 << 18)
+#define PIPE_LEN	65536	/* what a pipe takes */
 #define CHECK_MAX	(8u << 20)
 #define SETTLE_NS	200000	/* lets the scheduler close its accounts */
 
@@ -207,7 +210,7 @@ static void run_peer(const struct peer *peer)
 	if (write(peer->pipe, &byte, 1) != 1 || read(peer->pipe, &byte, 1) != 1)
 		return;
 	start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-	if (peer->job->direction == RECV)
+	if (!is_sending(peer->job->direction))
 		report.failed = feed(peer, &report.bytes);
 	else if (peer->job->check)
 		report.failed = judge(peer, &report.bytes);
@@ -231,37 +234,141 @@ static int await(int fd, void *data, size_t len)
 
 /* The measured end. */
 
-static int move_payload(struct side *side, const unsigned char *payload)
+/**
+ * struct ends - where its payload comes from or goes to
+ * @payload: write_len bytes, again and again
+ * @buf: read_len bytes
+ * @file: all of the payload, -1: not needed
+ * @pipe: both ends, likewise
+ * @null: /dev/null
+ */
+struct ends {
+	const unsigned char *payload;
+	unsigned char *buf;
+	int file;
+	int pipe[2];
+	int null;
+};
+
+static int make_file(const struct job *job, const unsigned char *payload)
+{
+	int file = memfd_create("payload", 0);
+	uint64_t at;
+
+	for (at = 0; file >= 0 && at < job->bytes; at += job->write_len) {
+		if (write(file, payload, job->write_len) != (ssize_t)job->write_len) {
+			close(file);
+			file = -1;
+		}
+	}
+	return file;
+}
+
+static int open_ends(struct side *side, const unsigned char *payload, struct ends *ends)
 {
 	const struct job *job = side->job;
-	unsigned char *buf = malloc(job->read_len);
+	bool spliced = job->direction == SPLICE_IN || job->direction == SPLICE_OUT;
+
+	*ends = (struct ends) { .payload = payload, .file = -1, .pipe = { -1, -1 } };
+	ends->null = open("/dev/null", O_WRONLY);
+	ends->buf = malloc(job->read_len);
+	if (is_sending(job->direction) && job->direction != SEND)
+		ends->file = make_file(job, payload);
+	if (!ends->buf || ends->null < 0 || (spliced && pipe(ends->pipe)) ||
+	    (is_sending(job->direction) && job->direction != SEND && ends->file < 0))
+		return fail(side->error, "no file, pipe or memory: %s", strerror(errno));
+	return 0;
+}
+
+static void close_ends(struct ends *ends)
+{
+	free(ends->buf);
+	close(ends->file);
+	close(ends->pipe[0]);
+	close(ends->pipe[1]);
+	close(ends->null);
+}
+
+static ssize_t check_arrived(struct side *side, const struct ends *ends, uint64_t at, ssize_t n)
+{
+	if (n <= 0 || !side->job->check || is_payload(side->job, ends->payload, at, ends->buf, (size_t)n))
+		return n;
+	return fail(side->error, "wrong payload after byte %llu", (unsigned long long)at);
+}
+
+/* From the file through the pipe: as much of it as the pipe takes. */
+static ssize_t splice_out(struct side *side, const struct ends *ends, uint64_t at, size_t len)
+{
+	loff_t offset = (loff_t)at;
+	ssize_t filled = splice(ends->file, &offset, ends->pipe[1], NULL, len, 0), sent = 0, n = 1;
+
+	if (filled <= 0)
+		return fail(side->error, "splice from a file: %s", strerror(errno));
+	for (; n > 0 && sent < filled; sent += n)
+		n = side->job->mode->splice_out(side, ends->pipe[0], (size_t)(filled - sent));
+	return n > 0 ? sent : -1;
+}
+
+/* Through the pipe to nowhere, or for a look at it. */
+static ssize_t splice_in(struct side *side, const struct ends *ends, uint64_t at, size_t len)
+{
+	ssize_t filled = side->job->mode->splice_in(side, ends->pipe[1], len), taken = 0, n = 1;
+
+	for (; n > 0 && taken < filled; taken += n) {
+		size_t left = (size_t)(filled - taken);
+
+		if (!side->job->check)
+			n = splice(ends->pipe[0], NULL, ends->null, NULL, left, 0);
+		else
+			n = check_arrived(side, ends, at + (uint64_t)taken,
+					  read(ends->pipe[0], ends->buf,
+					       left < side->job->read_len ? left : side->job->read_len));
+	}
+	if (n <= 0 && !side->error[0])
+		fail(side->error, "the pipe: %s", strerror(errno));
+	return n > 0 ? filled : -1;
+}
+
+/* One call's worth, of the payload from @at on. */
+static ssize_t move_some(struct side *side, const struct ends *ends, uint64_t at)
+{
+	const struct job *job = side->job;
+	size_t in_write = at % job->write_len, left = job->bytes - at;
+
+	switch (job->direction) {
+	case SEND:
+		return job->mode->send(side, ends->payload + in_write, job->write_len - in_write);
+	case RECV:
+		return check_arrived(side, ends, at, job->mode->recv(side, ends->buf, job->read_len));
+	case SENDFILE:
+		return job->mode->sendfile(side, ends->file, (off_t)at, left);
+	case SPLICE_OUT:
+		return splice_out(side, ends, at, left < PIPE_LEN ? left : PIPE_LEN);
+	default:
+		return splice_in(side, ends, at, left < PIPE_LEN ? left : PIPE_LEN);
+	}
+}
+
+static int move_payload(struct side *side, const struct ends *ends)
+{
+	const struct job *job = side->job;
 	uint64_t bytes = 0;
 	ssize_t n = 1;
 
-	while (buf && n > 0 && bytes < job->bytes) {
-		size_t at = bytes % job->write_len;
-
-		if (job->direction == SEND) {
-			n = job->mode->send(side, payload + at, job->write_len - at);
-		} else {
-			n = job->mode->recv(side, buf, job->read_len);
-			if (n > 0 && job->check && !is_payload(job, payload, bytes, buf, (size_t)n))
-				n = fail(side->error, "wrong payload after byte %llu",
-					 (unsigned long long)bytes);
-		}
+	while (n > 0 && bytes < job->bytes) {
+		n = move_some(side, ends, bytes);
 		if (n > 0)
 			bytes += (uint64_t)n;
 	}
-	free(buf);
 	if (n < 0)
 		return -1;
 	if (bytes != job->bytes)
 		return fail(side->error, "%llu bytes instead of %llu", (unsigned long long)bytes,
 			    (unsigned long long)job->bytes);
-	return job->direction == SEND ? shutdown(side->fd, SHUT_WR) : 0;
+	return is_sending(job->direction) ? shutdown(side->fd, SHUT_WR) : 0;
 }
 
-static int measure(struct side *side, const unsigned char *payload, int pipe, struct sample *sample)
+static int measure(struct side *side, const struct ends *ends, int pipe, struct sample *sample)
 {
 	struct rusage before, after;
 	struct peer_report report;
@@ -278,7 +385,7 @@ static int measure(struct side *side, const unsigned char *payload, int pipe, st
 	if (write(pipe, &byte, 1) != 1)
 		return fail(side->error, "the peer went away");
 
-	ret = move_payload(side, payload);
+	ret = move_payload(side, ends);
 	if (ret)
 		shutdown(side->fd, SHUT_RDWR);
 	if (await(pipe, &report, sizeof(report)) || report.failed || !report.bytes)
@@ -294,8 +401,8 @@ static int measure(struct side *side, const unsigned char *payload, int pipe, st
 }
 
 /* Forks the peer and measures; the two sockets are in @fds. */
-static int with_peer(struct side *side, struct peer *peer, const int fds[static 2],
-		     struct sample *sample)
+static int with_peer(struct side *side, struct peer *peer, const struct ends *ends,
+		     const int fds[static 2], struct sample *sample)
 {
 	int pipes[2], ret = -1;
 	pid_t child;
@@ -320,7 +427,7 @@ static int with_peer(struct side *side, struct peer *peer, const int fds[static 
 		pin_to(0);
 		ret = side->job->mode->attach(side);
 		if (!ret)
-			ret = measure(side, peer->payload, pipes[0], sample);
+			ret = measure(side, ends, pipes[0], sample);
 		if (!ret)
 			ret = side->job->mode->check(side);
 		sample->records = side->records;
@@ -345,14 +452,17 @@ int transfer(const struct job *job, struct sample *sample, char error[static 200
 	struct side side = { .job = job, .fd = -1 };
 	struct peer peer = { .job = job };
 	unsigned char payload[RECORD_MAX], *data = NULL;
+	struct ends ends;
 	int fds[2], ret;
 	size_t i;
 
 	for (i = 0; i < job->write_len; i++)
 		payload[i] = (unsigned char)(i * 31 + i / 256);
 	peer.payload = payload;
-	ret = job->mode->prepare ? job->mode->prepare(&side) : 0;
-	if (!ret && job->direction == RECV)
+	ret = open_ends(&side, payload, &ends);
+	if (!ret && job->mode->prepare)
+		ret = job->mode->prepare(&side);
+	if (!ret && !is_sending(job->direction))
 		ret = job->mode->feed(&side, payload, &data, &peer.len);
 	peer.data = data;
 	if (!ret) {
@@ -360,10 +470,11 @@ int transfer(const struct job *job, struct sample *sample, char error[static 200
 		if (ret)
 			fail(side.error, "no loopback connection: %s", strerror(errno));
 		else
-			ret = with_peer(&side, &peer, fds, sample);
+			ret = with_peer(&side, &peer, &ends, fds, sample);
 	}
 	if (job->mode->close)
 		job->mode->close(&side);
+	close_ends(&ends);
 	free(data);
 	strcpy(error, side.error);
 	return ret;
