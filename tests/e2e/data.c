@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Bulk data both ways through unmodified peers, and every way to agree on keys. */
+/* Bulk data both ways through unmodified peers. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,51 +52,11 @@ static void small_writes(void)
 	link_close(&l);
 }
 
-/* One way of key exchange and authentication of TLS 1.2. */
-static void try_suite(const char *name, unsigned int suite, const char *cert)
-{
-	struct peer_setup setup = quiet_peer();
-
-	setup.suite = name;
-	setup.cert = v->server ? NULL : cert;
-	memset(&l, 0, sizeof(l));
-	link_open(&l, &setup, link_config(v->server ? cert : NULL));
-	link_move(&l, SOME, SOME);
-	link_check_data(&l);
-	link_check_carried(&l, suite, 1, 1);
-	link_close(&l);
-}
-
-static void key_exchanges(void)
-{
-	static const struct {
-		const char *name;
-		unsigned int suite;
-		const char *cert;
-	} suites[] = {
-		{ "AES128-GCM-SHA256", 0x009c, "rsa" },
-		{ "AES256-GCM-SHA384", 0x009d, "rsa" },
-		{ "DHE-RSA-AES128-GCM-SHA256", 0x009e, "rsa" },
-		{ "DHE-RSA-AES256-GCM-SHA384", 0x009f, "rsa" },
-		{ "ECDHE-RSA-AES128-GCM-SHA256", 0xc02f, "rsa" },
-		{ "ECDHE-RSA-AES256-GCM-SHA384", 0xc030, "rsa" },
-		{ "ECDHE-ECDSA-AES128-GCM-SHA256", 0xc02b, "ecdsa" },
-		{ "ECDHE-ECDSA-AES256-GCM-SHA384", 0xc02c, "ecdsa" },
-	};
-	unsigned int i;
-
-	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
-		note("%s", suites[i].name);
-		try_suite(suites[i].name, suites[i].suite, suites[i].cert);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		{ "bulk both ways", OVER_STACKS | OVER_ROLES | OVER_VERSIONS | OVER_KEYS, bulk_both_ways },
 		{ "small writes", OVER_STACKS | OVER_ROLES | OVER_VERSIONS, small_writes },
-		{ "every key exchange", OVER_OPENSSL | OVER_ROLES | OVER_TLS12, key_exchanges },
 		{ 0 },
 	};
 

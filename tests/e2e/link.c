@@ -227,9 +227,8 @@ struct kssl *link_handshake(struct link *l, struct kssl_config *config, const ch
 	return l->k;
 }
 
-void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config)
+static void open_connected(struct link *l, struct kssl_config *config)
 {
-	link_tcp(l, setup);
 	if (!link_handshake(l, config, "localhost")) {
 		int err = errno;
 
@@ -243,7 +242,14 @@ void link_open(struct link *l, const struct peer_setup *setup, struct kssl_confi
 	SYS(fcntl(l->fd, F_SETFL, O_NONBLOCK));
 }
 
-void link_close(struct link *l)
+void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config)
+{
+	link_tcp(l, setup);
+	open_connected(l, config);
+}
+
+/* Our end of it. */
+static void close_ours(struct link *l)
 {
 	if (l->fd >= 0)
 		close(l->fd);
@@ -251,11 +257,29 @@ void link_close(struct link *l)
 	link_wait(l, KSSL_EVENT_CLOSED, ANYBODY, 1);
 	kssl_free(l->k);
 	l->k = NULL;
-	peer_kill(&l->peer);
 	EVP_MD_CTX_free(l->up.source);
 	EVP_MD_CTX_free(l->up.sink);
 	EVP_MD_CTX_free(l->down.source);
 	EVP_MD_CTX_free(l->down.sink);
+}
+
+void link_again(struct link *l, struct kssl_config *config)
+{
+	struct peer peer;
+
+	close_ours(l);
+	peer = l->peer;
+	memset(l, 0, sizeof(*l));
+	link_init(l, 0);
+	l->peer = peer;
+	l->fd = connect_to(&l->peer);
+	open_connected(l, config);
+}
+
+void link_close(struct link *l)
+{
+	close_ours(l);
+	peer_kill(&l->peer);
 }
 
 /* ---- moving ---- */

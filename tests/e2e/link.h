@@ -103,6 +103,8 @@ void link_tcp(struct link *l, const struct peer_setup *setup);
 struct kssl *link_handshake(struct link *l, struct kssl_config *config, const char *name);
 /* All of it, which must not fail. Frees @config. */
 void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config);
+/* The same with the peer that is there already, a server; the connection with it is over. */
+void link_again(struct link *l, struct kssl_config *config);
 /* End of a good test: close both ends. */
 void link_close(struct link *l);
 

@@ -82,9 +82,13 @@ static int has(unsigned int over, const struct variant *with)
 
 static void set_name(char *to, size_t len, const struct test *t, const struct variant *with)
 {
-	snprintf(to, len, "%s [%s of %s, TLS 1.%d, AES-%d]", t->name,
+	char key[16] = "";
+
+	if (!(t->over & OVER_SUITES))
+		snprintf(key, sizeof(key), ", AES-%d", with->bits);
+	snprintf(to, len, "%s [%s of %s, TLS 1.%d%s]", t->name,
 		 with->server ? "server" : "client", with->stack == GNUTLS ? "GnuTLS" : "OpenSSL",
-		 with->version - 0x0301, with->bits);
+		 with->version - 0x0301, key);
 }
 
 /* ---- running ---- */

@@ -37,6 +37,7 @@ enum {
 	OVER_TLS12 = 0x10,
 	OVER_TLS13 = 0x20,
 	OVER_KEYS = 0x40,	/* both key lengths, else 128 bits as client and 256 as server */
+	OVER_SUITES = 0x80,	/* the test sees to the suites itself */
 };
 
 #define OVER_STACKS	(OVER_OPENSSL | OVER_GNUTLS)
