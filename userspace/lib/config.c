@@ -162,3 +162,9 @@ void kssl_config_set_event_callback(struct kssl_config *config, kssl_event_cb cb
 	config->cb = cb;
 	config->cb_arg = arg;
 }
+
+void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn *cb, void *arg)
+{
+	config->keylog = cb;
+	config->keylog_arg = arg;
+}

@@ -294,6 +294,8 @@ struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struc
 	if (!e)
 		return refuse_setup(NULL, error, -ENOMEM, "out of memory");
 	e->server = setup->server;
+	e->keylog = setup->keylog;
+	e->keylog_arg = setup->keylog_arg;
 	e->alert = KSSL_NO_ALERT;
 	if (kssl_keylog_arm(setup->ctx))
 		return refuse_setup(e, error, -ENOMEM, "out of memory");

@@ -25,6 +25,8 @@ struct kssl_engine;
  * @verify: client: check the peer; server: 0 no client certificate, 1 ask,
  *	2 demand, -1 what @ctx says
  * @client_renegotiation: server: 1 allow, 0 refuse, -1 what @ctx says
+ * @keylog: told each secret, may be NULL
+ * @keylog_arg: its argument
  * @suites: what the kernel can carry
  * @suites_count: rows of @suites
  */
@@ -34,6 +36,8 @@ struct kssl_engine_setup {
 	const char *name;
 	int verify;
 	int client_renegotiation;
+	void (*keylog)(const char *line, void *arg);
+	void *keylog_arg;
 	const struct kssl_suite_info *suites;
 	unsigned int suites_count;
 };

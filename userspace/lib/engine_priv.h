@@ -95,6 +95,8 @@ struct kssl_identity {
  * @kept: plain phase, [0] received, [1] sent
  * @hello: of the running handshake
  * @identity: of the last finished one
+ * @keylog: told each secret, may be NULL
+ * @keylog_arg: its argument
  * @error: why it failed
  * @events: not yet taken
  * @events_count: how many
@@ -121,6 +123,8 @@ struct kssl_engine {
 	struct kssl_kept kept[2];
 	struct kssl_hello hello;
 	struct kssl_identity identity;
+	void (*keylog)(const char *line, void *arg);
+	void *keylog_arg;
 	struct kssl_error error;
 	struct kssl_engine_event events[KSSL_ENGINE_EVENTS_MAX];
 	unsigned int events_count;

@@ -33,6 +33,8 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @timeout_ms: for the first handshake
  * @cb: called with events, may be NULL
  * @cb_arg: its argument
+ * @keylog: called with secrets, may be NULL
+ * @keylog_arg: its argument
  */
 struct kssl_config {
 	SSL_CTX *ctx;
@@ -44,6 +46,8 @@ struct kssl_config {
 	int timeout_ms;
 	kssl_event_cb cb;
 	void *cb_arg;
+	kssl_keylog_fn *keylog;
+	void *keylog_arg;
 };
 
 enum kssl_conn_state {

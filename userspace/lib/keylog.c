@@ -104,6 +104,8 @@ static void on_keylog(const SSL *ssl, const char *line)
 
 	if (e && e->phase == KSSL_PHASE_PLAIN)
 		take_line(e, line);
+	if (e && e->keylog)
+		e->keylog(line, e->keylog_arg);
 	if (p) {
 		memcpy(&previous, &p, sizeof(previous));
 		previous(ssl, line);

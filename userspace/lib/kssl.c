@@ -66,6 +66,7 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		.ctx = config->ctx, .server = server, .name = name,
 		.verify = verify_mode(config, server),
 		.client_renegotiation = config->client_renegotiation,
+		.keylog = config->keylog, .keylog_arg = config->keylog_arg,
 	};
 	struct kssl_suite_info *suites = NULL;
 	int ret = kssl_control_attach(k->fd);

@@ -79,6 +79,12 @@ struct kssl_event_info {
 typedef void kssl_event_fn(struct kssl *k, const struct kssl_event_info *info, void *arg);
 void kssl_config_set_event_callback(struct kssl_config *config, kssl_event_fn *cb, void *arg);
 
+/* Who has these lines can read the connection: for debugging with the likes of Wireshark
+ * only. Called with one line of a key log file (as with SSLKEYLOGFILE) for each secret, of
+ * every handshake; by the thread that shakes hands, before the key is used. */
+typedef void kssl_keylog_fn(const char *line, void *arg);
+void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn *cb, void *arg);
+
 /*
  * Handshake on a connected socket; the caller keeps fd and closes it himself.
  * Blocks until done or timed out whatever O_NONBLOCK says; in event-loop mode it
