@@ -36,6 +36,13 @@ static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_
 #define KSSL_COMPAT_HASH_LIBRARY
 #endif
 
+/* 6.12: pages of a device, which the CPU cannot read, may be in the receive queue */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
+#define kssl_compat_readable(skb)	skb_frags_readable(skb)
+#else
+#define kssl_compat_readable(skb)	true
+#endif
+
 /* 6.12: asm/unaligned.h became linux/unaligned.h */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0)
 #include <linux/unaligned.h>

@@ -36,6 +36,9 @@ static int sg_of_queue(struct sock *sk, u32 seq, unsigned int len, struct scatte
 		n = min_t(unsigned int, len, skb->len - offset);
 		if (used == segs)
 			return -EMSGSIZE;
+		/* skb_copy_bits() sees to it itself, skb_to_sgvec() does not. */
+		if (!kssl_compat_readable(skb))
+			return -EIO;
 		ret = skb_to_sgvec_nomark(skb, sg + used, offset, n);
 		if (ret < 0)
 			return ret;
