@@ -82,7 +82,7 @@ abi_tests := $(call programs,tests/abi)
 e2e_tests := $(call programs,tests/e2e)
 
 userspace: $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
-tests: $(abi_tests) $(e2e_tests)
+tests: $(abi_tests) $(e2e_tests) build/tests/e2e/preload/still.so
 print-%:
 	@echo $($*)
 
@@ -115,6 +115,10 @@ $(abi_tests) $(e2e_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
 
+build/tests/%.so: build/tests/%.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
+
 -include $(shell find build/userspace build/tests -name '*.d' 2>/dev/null)
 
 # --- tests
@@ -143,7 +147,8 @@ bench: userspace
 
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch])
-user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/bench/*.[ch])
+user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
+	tests/bench/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and
