@@ -412,7 +412,7 @@ static void check_room(struct kunit *test, struct peer *p)
 {
 	unsigned int len, octet;
 
-	for (len = round_up(is_etm(p->e) ? 1 : p->mac_len + 1, BLOCK); len <= 288; len += 48) {
+	for (len = round_up(is_etm(p->e) ? 1 : p->mac_len + 1, BLOCK); len <= 288; len += 80) {
 		for (octet = 0; octet <= 255; octet++) {
 			int want = is_etm(p->e) && octet < len ? len - octet - 1 : -EBADMSG;
 
@@ -599,9 +599,9 @@ static void check_count(struct kunit *test, struct peer *p, unsigned int len)
 	const struct kssl_hash *hash = p->e->mac.hash;
 	unsigned int longest = 13 + len - p->mac_len - 1;
 	u32 want = DIV_ROUND_UP(longest + 1 + 2 * hash->word_len, hash->block_len) + 1;
-	unsigned int padding, kind;
+	unsigned int padding, kind, step = len > 272 ? 5 : 1;
 
-	for (padding = 1; padding <= 256 && padding + p->mac_len <= len; padding++) {
+	for (padding = 1; padding <= 256 && padding + p->mac_len <= len; padding += step) {
 		unsigned int content = len - p->mac_len - padding;
 		/* nothing, content, the MAC's ends, the padding's first octet, its length */
 		unsigned int wrong[] = { UINT_MAX, 0, content, len - padding - 1, len - padding,
