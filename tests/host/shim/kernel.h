@@ -37,8 +37,10 @@ typedef __u64 u64;
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 
-/* Without inline assembly a prover cannot be told to forget; it does not optimize either. */
+/* A prover knows no inline assembly, and has no optimizer that would have to be told to forget. */
 #ifdef SHIM_PROOF
+typedef __s64 loff_t;
+
 #define OPTIMIZER_HIDE_VAR(var)	do { } while (0)
 #else
 #define OPTIMIZER_HIDE_VAR(var)	asm("" : "=r" (var) : "0" (var))
