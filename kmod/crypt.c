@@ -8,7 +8,7 @@
  */
 #include <crypto/aead.h>
 #include <crypto/skcipher.h>
-#include "kssl.h"
+#include "record.h"
 
 #define MAY	(CRYPTO_TFM_REQ_MAY_BACKLOG | CRYPTO_TFM_REQ_MAY_SLEEP)
 

@@ -18,7 +18,7 @@
  *	additional data = header
  */
 #include <crypto/scatterwalk.h>
-#include "kssl.h"
+#include "record.h"
 
 static int aead_setup(struct kssl_epoch *e, const struct kssl_key *key)
 {

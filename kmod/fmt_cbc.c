@@ -17,7 +17,7 @@
 #include <crypto/scatterwalk.h>
 #include <linux/random.h>
 #include "ct.h"
-#include "kssl.h"
+#include "record.h"
 
 #define BLOCK		16
 #define PADDING_MAX	256

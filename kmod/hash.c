@@ -10,7 +10,7 @@
 #include <crypto/hash.h>
 #include <crypto/sha1.h>
 #include <crypto/sha2.h>
-#include "kssl.h"
+#include "record.h"
 
 /* FIPS 180-4 5.3 */
 const struct kssl_hash kssl_sha1 = {

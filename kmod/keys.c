@@ -3,7 +3,7 @@
  * Key epochs: from the struct of the user ABI to a keyed transform.
  */
 #include <linux/slab.h>
-#include "kssl.h"
+#include "record.h"
 
 static int check_key(const struct kssl_key *key, const struct kssl_suite *suite)
 {

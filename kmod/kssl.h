@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The one internal header of kssl.
+ * The internal header of kssl; record.h has what knows no socket.
  *
  * Flow of data:  tx is fill -> seal -> push, rx is frame -> open -> deliver.
  *
@@ -17,23 +17,14 @@
 
 #include <linux/bvec.h>
 #include <linux/mutex.h>
-#include <linux/refcount.h>
-#include <linux/scatterlist.h>
 #include <linux/skbuff.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/sock.h>
 #include <net/tls.h>
-#include <uapi/linux/kssl.h>
+#include "record.h"
 
-/* Record layer numbers; each is checked where it is used. */
-#define KSSL_HEADER_LEN		5			/* RFC 8446 5.1, RFC 5246 6.2.1 */
-#define KSSL_SSL2_HEADER_LEN	2			/* RFC 5246 E.2 */
-#define KSSL_MAX_EXPANSION_12	2048			/* RFC 5246 6.2.3 */
-#define KSSL_MAX_EXPANSION_13	256			/* RFC 8446 5.2 */
-#define KSSL_RECORD_MAX		(KSSL_HEADER_LEN + KSSL_MAX_PAYLOAD + KSSL_MAX_EXPANSION_12)
-#define KSSL_PREFIX_MAX		(KSSL_HEADER_LEN + 16)	/* header and explicit nonce or IV */
-#define KSSL_AAD_MAX		16
+/* Limits of a connection; each is checked where it is used. */
 #define KSSL_EMPTY_MAX		32	/* empty records in a row */
 #define KSSL_WARNING_MAX	5	/* warning alerts in a row, CVE-2016-8610 */
 #define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader */
@@ -55,259 +46,7 @@
 /* First octet of a KeyUpdate message, RFC 8446 4. */
 #define KSSL_HANDSHAKE_KEY_UPDATE	24
 
-struct kssl_epoch;
 struct kssl_sock;
-
-/* ---- suite.c: versions and suites are data ---- */
-
-/* Properties of a protocol version. */
-#define KSSL_V_INNER_TYPE	0x1	/* outer type is 23, the type is inside (RFC 8446 5.2) */
-#define KSSL_V_STRICT_VERSION	0x2	/* version octets of a record are checked */
-#define KSSL_V_REKEY_BY_MESSAGE	0x4	/* a rekey needs no Finished (RFC 8446 4.6.3) */
-#define KSSL_V_HOLD_TX		0x8	/* an inbound control record holds sending */
-#define KSSL_V_HALF_CLOSE	0x10	/* close_notify closes one direction (RFC 8446 6.1) */
-#define KSSL_V_ALL_ALERTS_FATAL	0x20	/* level octet means nothing (RFC 8446 6) */
-
-/**
- * struct kssl_version - one protocol version
- * @wire: version number of keys and of the suite table
- * @record_wire: version octets in record headers
- * @flags: KSSL_V_*
- * @max_expansion: how much longer than KSSL_MAX_PAYLOAD a record body may be
- */
-struct kssl_version {
-	u16 wire;
-	u16 record_wire;
-	u16 flags;
-	u16 max_expansion;
-};
-
-/**
- * struct kssl_fmt - how records of one kind are sealed and opened
- * @setup: make the transforms and lengths of an epoch
- * @teardown: free the transforms, also of a setup that failed
- * @suffix_len: bytes that sealing will put behind a content of that length
- * @legal_len: can a body of that length have been sealed?
- * @seal: encrypt in place and write header and explicit nonce or IV
- * @open: check and decrypt, find type and length of the content
- *
- * See fmt_aead.c for the contract of seal and open.
- */
-struct kssl_fmt {
-	int (*setup)(struct kssl_epoch *e, const struct kssl_key *key);
-	void (*teardown)(struct kssl_epoch *e);
-	unsigned int (*suffix_len)(const struct kssl_epoch *e, unsigned int payload_len);
-	bool (*legal_len)(const struct kssl_epoch *e, unsigned int body_len);
-	int (*seal)(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefix,
-		    struct scatterlist *sg, unsigned int payload_len);
-	int (*open)(struct kssl_epoch *e, u64 seq, const u8 *prefix,
-		    struct scatterlist *src, struct scatterlist *dst,
-		    unsigned int body_len, u8 *type);
-};
-
-/**
- * struct kssl_cipher - a record protection; several suites share one
- * @alg: name for the Kernel Crypto API
- * @fmt: record format
- * @hash: hash of the HMAC, NULL for an AEAD
- * @key_len: cipher key
- * @salt_len: fixed part of the nonce in TLS 1.2
- * @explicit_len: nonce or IV sent with each record in TLS 1.2
- * @tag_len: authentication tag, or MAC
- * @lead: octet the transform wants before the nonce, 0 for none (CCM: L - 1,
- *	RFC 3610 2.3)
- */
-struct kssl_cipher {
-	const char *alg;
-	const struct kssl_fmt *fmt;
-	const struct kssl_hash *hash;
-	u8 key_len;
-	u8 salt_len;
-	u8 explicit_len;
-	u8 tag_len;
-	u8 lead;
-};
-
-/**
- * struct kssl_suite - one IANA cipher suite in one protocol version
- * @id: IANA number
- * @version: wire number of the version
- * @cipher: its record protection
- */
-struct kssl_suite {
-	u16 id;
-	u16 version;
-	const struct kssl_cipher *cipher;
-};
-
-#define KSSL_SUITES_MAX		128
-extern const struct kssl_suite kssl_suites[];
-extern const unsigned int kssl_suites_count;
-const struct kssl_version *kssl_version_find(u16 wire);
-const struct kssl_suite *kssl_suite_find(u16 id, u16 version);
-unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
-unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);
-
-/* ---- hash.c: the bare compression functions ---- */
-
-#define KSSL_BLOCK_MAX		128	/* SHA-384, FIPS 180-4 1 */
-#define KSSL_DIGEST_MAX		48
-
-/**
- * struct kssl_hash - a hash of the SHA family (FIPS 180-4)
- * @alg: name for the Kernel Crypto API
- * @index: of its back end
- * @block_len: bytes of a block
- * @word_len: bytes of a word of the chaining value
- * @words: words of the chaining value
- * @digest_len: bytes of the digest
- * @init: initial chaining value
- */
-struct kssl_hash {
-	const char *alg;
-	u8 index;
-	u8 block_len;
-	u8 word_len;
-	u8 words;
-	u8 digest_len;
-	u64 init[8];
-};
-
-/* A chaining value; which member counts is for word_len to say. */
-union kssl_chain {
-	u32 w32[8];
-	u64 w64[8];
-};
-
-extern const struct kssl_hash kssl_sha1, kssl_sha256, kssl_sha384;
-int kssl_hash_get(const struct kssl_hash *hash);
-void kssl_hash_start(const struct kssl_hash *hash, union kssl_chain *chain);
-int kssl_hash_compress(const struct kssl_hash *hash, union kssl_chain *chain, const u8 *blocks,
-		       unsigned int count);
-void kssl_hash_exit(void);
-
-/* ---- mac.c: HMAC ---- */
-
-/**
- * struct kssl_mac - a keyed HMAC (RFC 2104)
- * @hash: its hash
- * @inner: chaining value behind the key's inner block
- * @outer: and behind the outer one
- * @blocks: blocks compressed so far, for whoever proves that it never depends on
- *	a secret
- */
-struct kssl_mac {
-	const struct kssl_hash *hash;
-	union kssl_chain inner;
-	union kssl_chain outer;
-	u32 blocks;
-};
-
-/**
- * struct kssl_mac_run - one computation
- * @mac: key
- * @chain: chaining value
- * @block: beginning of the next block
- * @fill: bytes of it
- * @total: bytes of the message so far
- * @err: 0, or the first error of the hash
- */
-struct kssl_mac_run {
-	struct kssl_mac *mac;
-	union kssl_chain chain;
-	u8 block[KSSL_BLOCK_MAX];
-	unsigned int fill;
-	unsigned int total;
-	int err;
-};
-
-int kssl_mac_setup(struct kssl_mac *mac, const struct kssl_hash *hash, const u8 *key,
-		   unsigned int key_len);
-void kssl_mac_begin(struct kssl_mac_run *run, struct kssl_mac *mac);
-void kssl_mac_update(struct kssl_mac_run *run, const u8 *data, unsigned int len);
-void kssl_mac_update_sg(struct kssl_mac_run *run, struct scatterlist *sg, unsigned int offset,
-			unsigned int len);
-int kssl_mac_final(struct kssl_mac_run *run, u8 *digest);
-int kssl_mac_final_secret(struct kssl_mac_run *run, const u8 *tail, unsigned int tail_len,
-			  u32 secret_len, u8 *digest);
-
-/* ---- record.c: headers, pure ---- */
-
-/**
- * struct kssl_record_header - a parsed record header
- * @type: content type on the wire
- * @version: version octets, wire order read as a number
- * @header_len: bytes of header (2 for an SSLv2-framed ClientHello)
- * @body_len: bytes that follow the header
- */
-struct kssl_record_header {
-	u8 type;
-	u16 version;
-	u16 header_len;
-	u16 body_len;
-};
-
-int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_header *h);
-int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_record_header *h);
-void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
-
-/* ---- keys.c: key epochs ---- */
-
-/**
- * struct kssl_epoch - one key of one direction
- * @ref: the direction, and every crypto job under way, hold one
- * @suite: suite and cipher
- * @ver: protocol version
- * @flags: KSSL_KEY_*
- * @prefix_len: bytes between record header and payload
- * @trailer_len: bytes at the end of a body that are not decrypted (tag, or the MAC
- *	of encrypt-then-MAC)
- * @aad_len: bytes of additional data
- * @aead: transform of an AEAD
- * @aead_req: request of the serial path; tx.lock (tx) or lock_sock (rx)
- * @cbc: transform of a block cipher
- * @cbc_req: likewise
- * @mac: its MAC
- * @iv: salt or whole IV
- * @nonce: per-record nonce of the request
- * @aad: additional data of the request
- */
-struct kssl_epoch {
-	refcount_t ref;
-	const struct kssl_suite *suite;
-	const struct kssl_version *ver;
-	u32 flags;
-	u16 prefix_len;
-	u16 trailer_len;
-	u16 aad_len;
-	struct crypto_aead *aead;
-	struct aead_request *aead_req;
-	struct crypto_skcipher *cbc;
-	struct skcipher_request *cbc_req;
-	struct kssl_mac mac;
-	u8 iv[KSSL_IV_MAX];
-	u8 nonce[KSSL_IV_MAX];
-	u8 aad[KSSL_AAD_MAX];
-};
-
-struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key);
-void kssl_epoch_put(struct kssl_epoch *e);
-bool kssl_epoch_is_mte(const struct kssl_epoch *e);
-
-/* ---- fmt_aead.c, fmt_cbc.c ---- */
-extern const struct kssl_fmt kssl_fmt_aead;
-extern const struct kssl_fmt kssl_fmt_cbc;
-
-/* ---- crypt.c: the only caller of crypto_aead_*() and crypto_skcipher_*() ---- */
-int kssl_crypt_aead_setup(struct kssl_epoch *e, const u8 *key);
-void kssl_crypt_aead_teardown(struct kssl_epoch *e);
-int kssl_crypt_aead(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
-		    struct scatterlist *dst, unsigned int len);
-int kssl_crypt_cbc_setup(struct kssl_epoch *e, const u8 *key);
-void kssl_crypt_cbc_teardown(struct kssl_epoch *e);
-int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
-		   struct scatterlist *dst, unsigned int len);
-int kssl_crypt_has(const struct kssl_cipher *cipher);
 
 /* ---- the connection ---- */
 

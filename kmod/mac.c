@@ -5,7 +5,7 @@
  * compressed and the same memory touched whatever that length is.
  */
 #include "ct.h"
-#include "kssl.h"
+#include "record.h"
 
 /* Length of the length field that ends the last block, FIPS 180-4 5.1. */
 static unsigned int length_len(const struct kssl_hash *hash)

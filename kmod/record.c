@@ -8,7 +8,7 @@
  *	| 1    | 2       | 2       |                      |
  *	+------+---------+---------+----------------------+
  */
-#include "kssl.h"
+#include "record.h"
 
 static void read_header(const u8 *wire, struct kssl_record_header *h)
 {

@@ -3,7 +3,7 @@
  * The tables of versions, record protections and cipher suites.  A suite is one
  * row; nothing else in the module knows a suite or a version by number.
  */
-#include "kssl.h"
+#include "record.h"
 
 static const struct kssl_version versions[] = {
 	/* RFC 5246 6.2 */

@@ -4,7 +4,7 @@
 #define HOST_EVP_H
 
 #include <openssl/evp.h>
-#include "kssl.h"
+#include "record.h"
 
 /* OpenSSL's cipher for a row of the table, or NULL if it has none. */
 const EVP_CIPHER *evp_find(const struct kssl_cipher *cipher);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <assert.h>
 #include <openssl/hmac.h>
 #include <string.h>
 #include "evp.h"
@@ -78,7 +77,7 @@ static void hmac(const struct kssl_key *key, u64 seq, u8 type, const u8 *data, u
 	static u8 message[13 + REF_MAX];
 	unsigned int mac_len;
 
-	assert(len <= REF_MAX);
+	shim_assert(len <= REF_MAX);
 	pseudo_header(message, seq, type, len);
 	memcpy(message + 13, data, len);
 	if (!HMAC(md, key->mac_key, key->mac_key_len, message, 13 + len, mac, &mac_len) || mac_len != cipher->tag_len)

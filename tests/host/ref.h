@@ -6,7 +6,7 @@
 #ifndef HOST_REF_H
 #define HOST_REF_H
 
-#include "kssl.h"
+#include "record.h"
 
 /* No record that a test makes is longer: the longest legal one, and room for damage. */
 #define REF_MAX		(KSSL_RECORD_MAX + 1024)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <valgrind/memcheck.h>
-#include "kssl.h"
+#include "record.h"
 #include "ref.h"
 
 #define SEQ	0x0123456789abcdefULL

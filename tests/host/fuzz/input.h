@@ -3,7 +3,7 @@
 #ifndef FUZZ_INPUT_H
 #define FUZZ_INPUT_H
 
-#include "kssl.h"
+#include "record.h"
 
 #define must(condition)	do { if (!(condition)) must_failed(__FILE__, __LINE__, #condition); } while (0)
 _Noreturn void must_failed(const char *file, int line, const char *text);

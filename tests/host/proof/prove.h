@@ -4,7 +4,7 @@
 #define PROVE_H
 
 #include <__fc_builtin.h>
-#include "kssl.h"
+#include "record.h"
 
 /*@ requires proven: fact == 1; assigns \nothing; */
 void prove(bool fact);

@@ -29,18 +29,15 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 
-#define __user
 #define U64_MAX			UINT64_MAX
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
-#define BUILD_BUG_ON(wrong)	_Static_assert(!(wrong), #wrong)
+#define static_assert(fact)	_Static_assert(fact, #fact)
 #define min(a, b)		({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 
 /* A prover knows no inline assembly, and has no optimizer that would have to be told to forget. */
 #ifdef SHIM_PROOF
-typedef __s64 loff_t;
-
 #define OPTIMIZER_HIDE_VAR(var)	do { } while (0)
 #else
 #define OPTIMIZER_HIDE_VAR(var)	asm("" : "=r" (var) : "0" (var))
@@ -67,6 +64,8 @@ static inline int PTR_ERR_OR_ZERO(const void *p)
 {
 	return IS_ERR(p) ? PTR_ERR(p) : 0;
 }
+
+void shim_assert(bool fact);
 
 /* ---- memory ---- */
 
@@ -254,55 +253,5 @@ struct __sha512_ctx {
 void sha1_update(struct sha1_ctx *ctx, const u8 *data, size_t len);
 void __sha256_update(struct __sha256_ctx *ctx, const u8 *data, size_t len);
 void __sha512_update(struct __sha512_ctx *ctx, const u8 *data, size_t len);
-
-/* ---- what kssl.h needs to be read: the connection, which none of these files touches ---- */
-
-#define HZ	1000
-
-struct list_head {
-	struct list_head *next, *prev;
-};
-
-struct msghdr;
-struct page;
-struct pipe_inode_info;
-struct sock;
-struct socket;
-
-struct bio_vec {
-	struct page *bv_page;
-	unsigned int bv_len;
-	unsigned int bv_offset;
-};
-
-struct tls_context {
-	int unused;
-};
-
-struct sk_buff {
-	char cb[48];
-};
-
-struct sk_buff_head {
-	struct sk_buff *next, *prev;
-};
-
-struct mutex {
-	int unused;
-};
-
-struct work_struct {
-	int unused;
-};
-
-struct delayed_work {
-	struct work_struct work;
-};
-
-typedef struct { int unused; } atomic_t;
-typedef struct { int unused; } spinlock_t;
-typedef struct { int unused; } wait_queue_head_t;
-typedef struct { void *unused; } sockptr_t;
-typedef int64_t ktime_t;
 
 #endif
