@@ -25,6 +25,7 @@ help:
 	@echo 'make demo         the same in a virtual machine, nothing to load or install'
 	@echo 'make vm-shell     a shell in a virtual machine with kssl in it (KERNEL=6.1|6.12|7.3|debug)'
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
+	@echo 'make fuzz         the fuzzers alone, for FUZZ_SECONDS each (3600); make check gives them 30'
 	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
 	@echo 'make install      module, library, tools and headers; PREFIX, DESTDIR'
@@ -142,13 +143,16 @@ vm-shell:
 check:
 	@tests/check
 
+fuzz:
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600) tests/host/fuzz/run
+
 bench: userspace
 	tests/bench/run $(BENCH)
 
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch])
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/bench/*.[ch])
+	tests/bench/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and
@@ -181,4 +185,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check bench checkpatch kernel-doc style install clean
+.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz bench checkpatch kernel-doc style install clean

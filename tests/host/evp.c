@@ -51,8 +51,8 @@ static bool is_ccm(const EVP_CIPHER *cipher)
 	return EVP_CIPHER_get_mode(cipher) == EVP_CIPH_CCM_MODE;
 }
 
-bool evp_aead(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *nonce, const u8 *aad, unsigned int aad_len,
-	      const u8 *in, unsigned int len, u8 *out, unsigned int tag_len)
+bool evp_aead(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *nonce, const u8 *aad,
+	      unsigned int aad_len, const u8 *in, unsigned int len, u8 *out, unsigned int tag_len)
 {
 	unsigned int text_len = encrypt ? len : len - tag_len;
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();

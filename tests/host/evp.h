@@ -10,8 +10,8 @@
 const EVP_CIPHER *evp_find(const struct kssl_cipher *cipher);
 
 /* @nonce: 12 octets.  @len: octets of @in, tag included when decrypting.  False if it is not authentic. */
-bool evp_aead(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *nonce, const u8 *aad, unsigned int aad_len,
-	      const u8 *in, unsigned int len, u8 *out, unsigned int tag_len);
+bool evp_aead(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *nonce, const u8 *aad,
+	      unsigned int aad_len, const u8 *in, unsigned int len, u8 *out, unsigned int tag_len);
 
 /* In place, whole blocks. */
 void evp_cbc(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *iv, u8 *buf, unsigned int len);

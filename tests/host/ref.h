@@ -15,8 +15,8 @@
 int ref_header(const struct kssl_key *key, const u8 *header);
 
 /*
- * What lies inside the record before it is enciphered.  @padding: what the format permits of it, else its remainder: the
- * octets behind the content type of TLS 1.3; or those of CBC's padding beyond the least.  Returns the length.
+ * What lies inside the record before it is enciphered.  @padding: octets behind the content type of TLS 1.3, or, in
+ * whole blocks, CBC's padding beyond the least.  Returns the length.
  */
 unsigned int ref_inner(const struct kssl_key *key, u64 seq, u8 type, const u8 *content, unsigned int len,
 		       unsigned int padding, u8 *inner);

@@ -35,9 +35,18 @@ u64 input_number(struct input *in, unsigned int len)
 	return v;
 }
 
+/* By its numbers, so that seeds stay good when the table grows; other numbers are some row too. */
+static const struct kssl_suite *input_suite(struct input *in)
+{
+	u16 id = input_number(in, 2), version = input_number(in, 2);
+	const struct kssl_suite *suite = kssl_suite_find(id, version);
+
+	return suite ? suite : &kssl_suites[(id ^ version) % kssl_suites_count];
+}
+
 struct kssl_epoch *input_epoch(struct input *in, struct kssl_key *key)
 {
-	const struct kssl_suite *suite = &kssl_suites[input_number(in, 1) % kssl_suites_count];
+	const struct kssl_suite *suite = input_suite(in);
 	struct kssl_epoch *e;
 
 	memset(key, 0, sizeof(*key));

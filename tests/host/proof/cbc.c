@@ -94,8 +94,8 @@ static void open_and_seal(struct kssl_epoch *e, unsigned int len)
 		any_octets(data, len + e->trailer_len);
 		pieces(src, data, len + e->trailer_len);
 		pieces(dst, opened, len);
-		ret = e->suite->cipher->fmt->open(e, any(0, ~0U), prefix, src, dst, e->prefix_len + len + e->trailer_len,
-						  &type);
+		ret = e->suite->cipher->fmt->open(e, any(0, ~0U), prefix, src, dst,
+						  e->prefix_len + len + e->trailer_len, &type);
 		prove(ret <= KSSL_MAX_PAYLOAD);
 	}
 	if (len % 8 == 7 && len <= KSSL_MAX_PAYLOAD) {

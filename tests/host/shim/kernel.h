@@ -140,7 +140,11 @@ static inline void put_unaligned_be64(u64 v, void *p)
 	put_unaligned_be32(v, (u8 *)p + 4);
 }
 
-typedef struct { int n; } refcount_t;
+#define refcount_t struct shim_refcount
+
+refcount_t {
+	int n;
+};
 
 static inline void refcount_set(refcount_t *r, int n)
 {
