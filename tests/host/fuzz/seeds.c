@@ -123,6 +123,20 @@ static void others(const struct kssl_suite *suite, bool etm)
 	put_key(f, suite, etm);
 	end(f);
 
+	f = begin("batch");
+	put_number(f, 1, 0);
+	put_number(f, 2, KSSL_OP_HOLD << 8);
+	for (i = 0; i < 2; i++) {
+		put_number(f, 2, (i ? KSSL_OP_RX_KEY : KSSL_OP_TX_KEY) << 8);
+		put_number(f, 2, suite->id);
+		put_number(f, 2, suite->version);
+		put_number(f, 2, 0);
+	}
+	put_number(f, 2, KSSL_OP_RECORD << 8 | 2);
+	put_number(f, 2, 40);
+	put_number(f, 2, KSSL_OP_RELEASE << 8);
+	end(f);
+
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		f = begin("roundtrip");
 		put_key(f, suite, etm);

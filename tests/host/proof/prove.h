@@ -9,11 +9,7 @@
 /*@ requires proven: fact == 1; assigns \nothing; */
 void prove(bool fact);
 
-/*@
- * requires readable: \valid_read(p + (0 .. len - 1));
- * requires set: \initialized(p + (0 .. len - 1));
- * assigns \nothing;
- */
+/*@ requires set: \valid_read(p + (0 .. len - 1)) && \initialized(p + (0 .. len - 1)); assigns \nothing; */
 void read_octets(const u8 *p, unsigned int len);
 
 #define any(low, high)	((u32)Frama_C_unsigned_int_interval(low, high))

@@ -161,6 +161,10 @@ static inline bool refcount_dec_and_test(refcount_t *r)
 	return !--r->n;
 }
 
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 /* ---- scatterlists: as the kernel's, but for memory that is mapped anyway ---- */
 
 struct scatterlist {
