@@ -32,7 +32,6 @@ static int aead_setup(struct kssl_epoch *e, const struct kssl_key *key)
 		e->aad_len = 8 + KSSL_HEADER_LEN;
 	}
 	memcpy(e->iv, key->iv, key->iv_len);
-	e->nonce[0] = cipher->lead;
 	return kssl_crypt_aead_setup(e, key->key);
 }
 
@@ -51,6 +50,7 @@ static void make_nonce(struct kssl_epoch *e, u64 seq, const u8 *explicit)
 	const struct kssl_cipher *cipher = e->suite->cipher;
 	u8 *nonce = e->nonce + !!cipher->lead;
 
+	e->nonce[0] = cipher->lead;
 	if (e->prefix_len) {
 		memcpy(nonce, e->iv, cipher->salt_len);
 		memcpy(nonce + cipher->salt_len, explicit, e->prefix_len);

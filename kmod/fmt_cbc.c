@@ -134,54 +134,55 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 /*
  * Is the padding at the end of @data legal?  A mask.  @padding becomes its length,
  * 1 if it is not, so that what follows has something to work on (RFC 5246
- * 6.2.3.2).  @room: bytes that padding may take.  Constant time: only the lengths
- * are public.
+ * 6.2.3.2).  @len: at least 256, or a multiple of 8.  @room: bytes that padding may
+ * take.  Constant time: only the lengths are public.
  */
 static u32 check_padding(const u8 *data, unsigned int len, unsigned int room, u32 *padding)
 {
-	u32 wanted = data[len - 1];
-	u32 good = ct_lt(wanted, room);
-	unsigned int i;
+	unsigned int n = min_t(unsigned int, len, PADDING_MAX), pos;
+	u32 wanted = data[len - 1], good = ct_lt(wanted, room), ends;
+	u32 begin = (n - 1 - wanted) & good;
+	u64 pattern = wanted * 0x0101010101010101ULL, wrong = 0;
 
-	for (i = 0; i < len && i < PADDING_MAX; i++)
-		good &= ct_lt(wanted, i) | ct_eq(data[len - 1 - i], wanted);
+	for (pos = 0; pos < n; pos += 8)
+		wrong |= (get_unaligned_le64(data + len - n + pos) ^ pattern) &
+			 ~ct_octets_before(pos, begin, &ends);
+	good &= ct_zero((u32)wrong | (u32)(wrong >> 32));
 	*padding = (wanted & good) + 1;
 	return good;
 }
 
+/* What is left of a shift by whole words of up to 255 octets, and one word more. */
+#define MAC_WORDS_MAX	(KSSL_DIGEST_MAX / 8 + 1)
+#define SHIFT_WORDS	(16 + 8 + 4 + 2 + 1)
+
 /*
  * Copy the MAC that begins at the secret offset @at of @data.  It lies between
- * @from and @len, which are public.  The bytes are first collected into a ring in
- * one pass, then the ring is turned by as many places as the offset says, one
- * binary digit of it at a time.
+ * @from and @len, which are public and at most PADDING_MAX + @mac_len apart.  All
+ * that is shifted down to its place, by one binary digit of the distance at a time.
  */
 static void take_mac(const u8 *data, unsigned int from, unsigned int len, u32 at, u8 *mac,
 		     unsigned int mac_len)
 {
-	u8 ring[KSSL_DIGEST_MAX] = {}, turned[KSSL_DIGEST_MAX];
-	unsigned int i, k = 0, step;
-	u32 turn = 0;
+	unsigned int words = DIV_ROUND_UP(mac_len, 8) + 1 + SHIFT_WORDS;
+	u64 w[MAC_WORDS_MAX + SHIFT_WORDS] = { 0 };
+	u32 distance = at - from, bits = (distance & 7) * 8;
+	unsigned int i, step;
 
-	for (i = from; i < len; i++) {
-		u32 begins = ct_eq(i, at);
+	memcpy(w, data + from, len - from);
+	for (i = 0; i < words; i++)
+		w[i] = get_unaligned_le64(&w[i]);
+	for (step = SHIFT_WORDS / 2 + 1; step; step /= 2) {
+		u64 shift = ct_wide(~ct_zero(distance & step * 8));
 
-		ring[k] |= data[i] & ~ct_lt(i, at) & ct_lt(i, at + mac_len);
-		turn |= k & begins;
-		k = k + 1 == mac_len ? 0 : k + 1;
+		words -= step;
+		for (i = 0; i < words; i++)
+			w[i] = (w[i + step] & shift) | (w[i] & ~shift);
 	}
-	for (step = 1; step < mac_len; step <<= 1) {
-		u32 digit = ct_mask(!!(turn & step));
-
-		k = step;
-		for (i = 0; i < mac_len; i++) {
-			turned[i] = ct_select(digit, ring[k], ring[i]);
-			k = k + 1 == mac_len ? 0 : k + 1;
-		}
-		memcpy(ring, turned, mac_len);
-	}
-	memcpy(mac, ring, mac_len);
-	memzero_explicit(ring, sizeof(ring));
-	memzero_explicit(turned, sizeof(turned));
+	for (i = 0; i + 1 < words; i++)
+		put_unaligned_le64(w[i] >> bits | w[i + 1] << 1 << (63 - bits), &w[i]);
+	memcpy(mac, w, mac_len);
+	memzero_explicit(w, sizeof(w));
 }
 
 static u32 same(const u8 *a, const u8 *b, unsigned int len)

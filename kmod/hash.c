@@ -122,7 +122,7 @@ static int compress(struct crypto_shash *tfm, const struct kssl_hash *hash,
 	union shash_state state;
 	int ret;
 
-	memset(&state, 0, sizeof(state));
+	memset(&state, 0, state_size(hash));
 	memcpy(words_of(hash, &state), chain, len);
 	desc->tfm = tfm;
 	ret = crypto_shash_import(desc, &state);
@@ -133,7 +133,7 @@ static int compress(struct crypto_shash *tfm, const struct kssl_hash *hash,
 	if (!ret)
 		memcpy(chain, words_of(hash, &state), len);
 	shash_desc_zero(desc);
-	memzero_explicit(&state, sizeof(state));
+	memzero_explicit(&state, state_size(hash));
 	return ret;
 }
 

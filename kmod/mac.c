@@ -189,12 +189,14 @@ int kssl_mac_final(struct kssl_mac_run *run, u8 *digest)
 	return finish(run, digest);
 }
 
-/* The octet at @pos of the padded message that ends at @len, in its last block @last. */
-static u8 padded_octet(const u8 *tail, unsigned int tail_len, unsigned int pos, u32 len)
+/* Eight octets at @pos of the padded message that ends at @len. */
+static u64 padded_octets(const u8 *tail, unsigned int tail_len, unsigned int pos, u32 len)
 {
-	u8 octet = pos < tail_len ? tail[pos] : 0;
+	u32 ends;
+	u64 content = ct_octets_before(pos, len, &ends);
+	u64 octets = pos < tail_len ? get_unaligned_le64(tail + pos) : 0;
 
-	return (octet & ct_lt(pos, len)) | (0x80 & ct_eq(pos, len));
+	return (octets & content) | ((content + 1) * 0x80 & ct_wide(ends));
 }
 
 /* Keep @from in @to if @mask says so. */
@@ -209,7 +211,7 @@ static void keep_chain(union kssl_chain *to, const union kssl_chain *from, u32 m
 /**
  * kssl_mac_final_secret() - end a MAC at a place nobody may learn
  * @run: computation that stands at the border of a block; zeroized
- * @tail: the rest of the longest message possible
+ * @tail: the rest of the longest message possible, and KSSL_MAC_SLACK octets more
  * @tail_len: its length
  * @secret_len: where in @tail the message really ends, at most @tail_len
  * @digest: (out) as long as the hash says
@@ -237,8 +239,9 @@ int kssl_mac_final_secret(struct kssl_mac_run *run, const u8 *tail, unsigned int
 	for (i = 0; i < blocks; i++) {
 		u32 is_last = ct_eq(i, last);
 
-		for (j = 0; j < block_len; j++)
-			run->block[j] = padded_octet(tail, tail_len, i * block_len + j, secret_len);
+		for (j = 0; j < block_len; j += 8)
+			put_unaligned_le64(padded_octets(tail, tail_len, i * block_len + j,
+							 secret_len), run->block + j);
 		for (j = 0; j < 4; j++)
 			run->block[block_len - 4 + j] |= field[j] & is_last;
 		compress(run, run->block, 1);

@@ -190,6 +190,7 @@ void kssl_mac_update(struct kssl_mac_run *run, const u8 *data, unsigned int len)
 void kssl_mac_update_sg(struct kssl_mac_run *run, struct scatterlist *sg, unsigned int offset,
 			unsigned int len);
 int kssl_mac_final(struct kssl_mac_run *run, u8 *digest);
+#define KSSL_MAC_SLACK	7	/* readable behind a tail, which is read by words */
 int kssl_mac_final_secret(struct kssl_mac_run *run, const u8 *tail, unsigned int tail_len,
 			  u32 secret_len, u8 *digest);
 

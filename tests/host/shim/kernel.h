@@ -33,6 +33,7 @@ typedef __u64 u64;
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 #define static_assert(fact)	_Static_assert(fact, #fact)
 #define min(a, b)		({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
+#define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 
@@ -120,6 +121,11 @@ static inline u64 get_unaligned_be64(const void *p)
 	return v;
 }
 
+static inline u64 get_unaligned_le64(const void *p)
+{
+	return __builtin_bswap64(get_unaligned_be64(p));
+}
+
 static inline void put_unaligned_be16(u16 v, void *p)
 {
 	u8 *b = p;
@@ -138,6 +144,11 @@ static inline void put_unaligned_be64(u64 v, void *p)
 {
 	put_unaligned_be32(v >> 32, p);
 	put_unaligned_be32(v, (u8 *)p + 4);
+}
+
+static inline void put_unaligned_le64(u64 v, void *p)
+{
+	put_unaligned_be64(__builtin_bswap64(v), p);
 }
 
 #define refcount_t struct shim_refcount
