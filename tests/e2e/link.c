@@ -17,11 +17,16 @@
 /* How much of the peer's remarks is worth showing. */
 #define REMARKS_SHOWN	1000
 
+/* How long our FIN may take to be seen before the peer is ended, which shows what happened instead. */
+#define FIN_MS		3000
+
 /* An echo server answers a line at a time. */
 #define LINE_LEN	4096
 
-/* The connection of this process, for explain_link(). */
+/* The connection of this process, for explain_link() and conclude_link(). */
 static struct link *current;
+
+static void conclude_link(void);
 
 static void explain_link(void)
 {
@@ -44,6 +49,8 @@ static void explain_link(void)
 		     st.tx.state, st.tx.epoch, (unsigned long long)st.tx.seq,
 		     (unsigned long long)st.tx.bytes, st.rx.state, st.rx.epoch,
 		     (unsigned long long)st.rx.seq, (unsigned long long)st.rx.bytes, st.holds);
+	if (l->watch)
+		watch_show(l->watch);
 	if (l->k)
 		note("libkssl: %s", kssl_error(l->k));
 	if (l->peer.said_len > REMARKS_SHOWN)
@@ -130,13 +137,24 @@ struct kssl_config *link_config(const char *cert)
 	return config;
 }
 
+static void update(EVP_MD_CTX *digest, const uint8_t *buf, size_t len)
+{
+	CHECK(EVP_DigestUpdate(digest, buf, len));
+}
+
+static EVP_MD_CTX *new_digest(void)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+
+	CHECK(digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL));
+	return digest;
+}
+
 static void init_stream(struct stream *s, uint64_t seed)
 {
 	s->seed = seed;
-	s->source = EVP_MD_CTX_new();
-	s->sink = EVP_MD_CTX_new();
-	CHECK(s->source && EVP_DigestInit_ex(s->source, EVP_sha256(), NULL));
-	CHECK(s->sink && EVP_DigestInit_ex(s->sink, EVP_sha256(), NULL));
+	s->source = new_digest();
+	s->sink = new_digest();
 }
 
 /* Its own port may take the peer a while to open. */
@@ -184,8 +202,24 @@ void link_init(struct link *l, int server)
 	pthread_cond_init(&l->happened, NULL);
 	init_stream(&l->up, 0x9e3779b97f4a7c15);
 	init_stream(&l->down, 0xc2b2ae3d27d4eb4f);
+	l->sent_digest = new_digest();
+	l->received_digest = new_digest();
 	current = l;
 	explain = explain_link;
+	conclude = conclude_link;
+}
+
+static void watch_port(struct link *l, int port)
+{
+	if (!l->unwatched)
+		l->watch = watch_start(port, l->server);
+}
+
+static void have_socket(struct link *l, int fd)
+{
+	l->fd = fd;
+	if (l->watch)
+		watch_socket(l->watch, fd);
 }
 
 void link_tcp(struct link *l, const struct peer_setup *setup)
@@ -196,13 +230,15 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 	link_init(l, !setup->server);
 	if (setup->server) {
 		peer_start(&l->peer, setup, 0);
-		l->fd = connect_to(&l->peer);
+		watch_port(l, l->peer.port);
+		have_socket(l, connect_to(&l->peer));
 		return;
 	}
 	pfd.fd = listen_on_loopback(&port);
+	watch_port(l, port);
 	peer_start(&l->peer, setup, port);
 	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-	l->fd = SYS(accept4(pfd.fd, NULL, NULL, SOCK_CLOEXEC));
+	have_socket(l, SYS(accept4(pfd.fd, NULL, NULL, SOCK_CLOEXEC)));
 	close(pfd.fd);
 }
 
@@ -213,9 +249,10 @@ int link_pair(struct link *l, int server)
 	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
 	link_init(l, server);
+	watch_port(l, port);
 	addr.sin_port = htons(port);
 	SYS(connect(fd, (struct sockaddr *)&addr, sizeof(addr)));
-	l->fd = SYS(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	have_socket(l, SYS(accept4(listener, NULL, NULL, SOCK_CLOEXEC)));
 	close(listener);
 	return fd;
 }
@@ -223,6 +260,8 @@ int link_pair(struct link *l, int server)
 struct kssl *link_handshake(struct link *l, struct kssl_config *config, const char *name)
 {
 	kssl_config_set_event_callback(config, on_event, l);
+	if (l->watch)
+		kssl_config_set_keylog_callback(config, watch_key_line, l->watch);
 	l->k = l->server ? kssl_accept(l->fd, config) : kssl_connect(l->fd, name, config);
 	return l->k;
 }
@@ -248,15 +287,60 @@ void link_open(struct link *l, const struct peer_setup *setup, struct kssl_confi
 	open_connected(l, config);
 }
 
-/* Our end of it. */
-static void close_ours(struct link *l)
+/* The wire carried what the test sent and received, and nothing on it was against the rules. */
+static void check_wire(struct link *l, uint64_t all, int ended)
 {
-	if (l->fd >= 0)
+	struct wire_totals ours = { .bytes = l->sent, .all = all };
+	struct wire_totals theirs = {
+		.bytes = l->received, .all = WIRE_UNKNOWN, .ended = ended, .marks = l->marks,
+		.marks_count = l->marks_count,
+	};
+	unsigned int objections;
+
+	CHECK(EVP_DigestFinal_ex(l->sent_digest, ours.digest, NULL));
+	CHECK(EVP_DigestFinal_ex(l->received_digest, theirs.digest, NULL));
+	objections = watch_end(l->watch, &ours, &theirs);
+	watch_free(l->watch);
+	l->watch = NULL;
+	if (objections)
+		check_failed(__FILE__, __LINE__, "%u objections to what was on the wire", objections);
+}
+
+/* A test that did not close its connection in order. */
+static void conclude_link(void)
+{
+	if (current->watch)
+		check_wire(current, WIRE_UNKNOWN, 0);
+}
+
+/* Our end of it, and the peer's process if that is to end. */
+static void close_ends(struct link *l, int both)
+{
+	uint64_t all = WIRE_UNKNOWN;
+	int ended = 0;
+
+	if (l->fd >= 0) {
+		struct kssl_status st = link_status(l);
+
+		all = st.tx.bytes;
+		ended = st.rx.state == KSSL_STATE_CLOSED;
 		close(l->fd);
+	}
 	l->fd = -1;
 	link_wait(l, KSSL_EVENT_CLOSED, ANYBODY, 1);
 	kssl_free(l->k);
 	l->k = NULL;
+	if (l->watch)
+		watch_wait_end(l->watch, FIN_MS);
+	if (both)
+		peer_kill(&l->peer);
+	if (l->watch) {
+		watch_wait_end(l->watch, PATIENCE_MS);
+		check_wire(l, all, ended);
+	}
+	EVP_MD_CTX_free(l->sent_digest);
+	EVP_MD_CTX_free(l->received_digest);
+	free(l->marks);
 	EVP_MD_CTX_free(l->up.source);
 	EVP_MD_CTX_free(l->up.sink);
 	EVP_MD_CTX_free(l->down.source);
@@ -267,27 +351,22 @@ void link_again(struct link *l, struct kssl_config *config)
 {
 	struct peer peer;
 
-	close_ours(l);
+	close_ends(l, 0);
 	peer = l->peer;
 	memset(l, 0, sizeof(*l));
 	link_init(l, 0);
 	l->peer = peer;
-	l->fd = connect_to(&l->peer);
+	watch_port(l, l->peer.port);
+	have_socket(l, connect_to(&l->peer));
 	open_connected(l, config);
 }
 
 void link_close(struct link *l)
 {
-	close_ours(l);
-	peer_kill(&l->peer);
+	close_ends(l, 1);
 }
 
 /* ---- moving ---- */
-
-static void update(EVP_MD_CTX *digest, const uint8_t *buf, size_t len)
-{
-	CHECK(EVP_DigestUpdate(digest, buf, len));
-}
 
 /* The next bytes of a stream into its buffer, which is empty. */
 static void make(struct stream *s, const struct peer *p)
@@ -355,6 +434,7 @@ static int push_up(struct link *l)
 	}
 	n = push(s, l->fd);
 	l->sent += n;
+	update(l->sent_digest, s->buf + s->pos - n, n);
 	if (l->then && s->made - (s->len - s->pos) >= l->at) {
 		void (*then)(struct link *l) = l->then;
 
@@ -382,6 +462,21 @@ static void arrived(struct stream *s, const uint8_t *buf, size_t len)
 			     (unsigned long long)s->got, (unsigned long long)s->want);
 }
 
+static void count_received(struct link *l, const uint8_t *buf, size_t len)
+{
+	struct wire_mark *mark = l->marks_count ? &l->marks[l->marks_count - 1] : NULL;
+
+	l->received += len;
+	update(l->received_digest, buf, len);
+	if (!mark || mark->sent != l->sent) {
+		if (!(l->marks_count & (l->marks_count - 1)))
+			l->marks = realloc(l->marks, (2 * l->marks_count + 1) * sizeof(*mark));
+		CHECK(l->marks);
+		mark = &l->marks[l->marks_count++];
+	}
+	*mark = (struct wire_mark) { .received = l->received, .sent = l->sent };
+}
+
 static int take_socket(struct link *l)
 {
 	static uint8_t buf[65536];
@@ -392,7 +487,7 @@ static int take_socket(struct link *l)
 	SYS(n);
 	if (!n)
 		check_failed(__FILE__, __LINE__, "the peer closed the connection");
-	l->received += n;
+	count_received(l, buf, n);
 	arrived(l->peer.echo ? &l->up : &l->down, buf, peer_sift(&l->peer, buf, n));
 	return 1;
 }
@@ -463,6 +558,7 @@ void link_send(struct link *l, const char *text)
 {
 	EQ(SYS(write(l->fd, text, strlen(text))), strlen(text));
 	l->sent += strlen(text);
+	update(l->sent_digest, (const uint8_t *)text, strlen(text));
 }
 
 /* What comes while no data is under way. What the socket has to say about its end stays there. */
@@ -472,7 +568,7 @@ static void take_remarks(struct link *l)
 	ssize_t n = read(l->fd, buf, sizeof(buf));
 
 	if (n > 0) {
-		l->received += n;
+		count_received(l, buf, n);
 		EQ(peer_sift(&l->peer, buf, n), 0);
 	}
 	if (l->peer.binary)

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <libkssl.h>
 #include "peer.h"
+#include "watch.h"
 
 #define DIGEST_LEN	32	/* SHA-256 */
 #define EVENTS_MAX	256
@@ -65,6 +66,12 @@ struct stream {
  * @down: data from the peer to us
  * @sent: bytes written to @fd
  * @received: bytes read from @fd
+ * @sent_digest: of those
+ * @received_digest: likewise
+ * @marks: the two counts after each time of reading
+ * @marks_count: how many
+ * @unwatched: set before it is made: nobody looks at the wire
+ * @watch: who does, NULL if nobody
  * @at: when @up has made so many bytes, @then is called, once
  * @then: may be NULL
  * @lock: protects @events and @events_count
@@ -82,6 +89,12 @@ struct link {
 	struct stream down;
 	uint64_t sent;
 	uint64_t received;
+	EVP_MD_CTX *sent_digest;
+	EVP_MD_CTX *received_digest;
+	struct wire_mark *marks;
+	size_t marks_count;
+	int unwatched;
+	struct watch *watch;
 	uint64_t at;
 	void (*then)(struct link *l);
 	pthread_mutex_t lock;
@@ -105,7 +118,7 @@ struct kssl *link_handshake(struct link *l, struct kssl_config *config, const ch
 void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config);
 /* The same with the peer that is there already, a server; the connection with it is over. */
 void link_again(struct link *l, struct kssl_config *config);
-/* End of a good test: close both ends. */
+/* End of a good test: close both ends; what was on the wire must have been right. */
 void link_close(struct link *l);
 
 /* Move so many bytes more, both ways at once. An echo sends @up back, then @down is not asked. */

@@ -15,6 +15,7 @@
 
 const struct variant *v;
 void (*explain)(void);
+void (*conclude)(void);
 
 const char *error_name(int error)
 {
@@ -139,6 +140,8 @@ static int run_one(const struct test *t, const struct variant *with)
 		signal(SIGPIPE, SIG_IGN);
 		v = with;
 		t->run();
+		if (conclude)
+			conclude();
 		fflush(stdout);
 		_exit(0);
 	}

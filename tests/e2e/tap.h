@@ -71,6 +71,9 @@ void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Called by a check that fails, before the test ends: says what may help. */
 extern void (*explain)(void);
 
+/* Called at the end of a test that has not failed: the last checks. */
+extern void (*conclude)(void);
+
 void check_failed(const char *file, int line, const char *format, ...)
 	__attribute__((format(printf, 3, 4), noreturn));
 

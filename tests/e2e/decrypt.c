@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+/* Key derivation and record protection of TLS 1.0 to 1.3. */
+#include <string.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+#include "decrypt.h"
+#include "tap.h"
+
+#define GCM_OF(id, bits, hash)		{ id, GCM, "AES-" #bits "-GCM", bits / 8, 16, NULL, hash }
+#define CCM_OF(id, bits, tag, hash)	{ id, CCM, "AES-" #bits "-CCM", bits / 8, tag, NULL, hash }
+#define CHACHA_OF(id)			{ id, CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 16, NULL, "SHA256" }
+#define CBC_OF(id, bits, len, mac, hash) { id, CBC, "AES-" #bits "-CBC", bits / 8, len, mac, hash }
+
+static const struct suite suites[] = {
+	/* RFC 8446 B.4 */
+	GCM_OF(0x1301, 128, "SHA256"), GCM_OF(0x1302, 256, "SHA384"), CHACHA_OF(0x1303),
+	CCM_OF(0x1304, 128, 16, "SHA256"), CCM_OF(0x1305, 128, 8, "SHA256"),
+	/* RFC 5288, RFC 5289 */
+	GCM_OF(0x009c, 128, "SHA256"), GCM_OF(0x009d, 256, "SHA384"),
+	GCM_OF(0x009e, 128, "SHA256"), GCM_OF(0x009f, 256, "SHA384"),
+	GCM_OF(0xc02b, 128, "SHA256"), GCM_OF(0xc02c, 256, "SHA384"),
+	GCM_OF(0xc02f, 128, "SHA256"), GCM_OF(0xc030, 256, "SHA384"),
+	/* RFC 7905 */
+	CHACHA_OF(0xcca8), CHACHA_OF(0xcca9), CHACHA_OF(0xccaa),
+	/* RFC 6655, RFC 7251 */
+	CCM_OF(0xc09c, 128, 16, "SHA256"), CCM_OF(0xc09d, 256, 16, "SHA256"),
+	CCM_OF(0xc09e, 128, 16, "SHA256"), CCM_OF(0xc09f, 256, 16, "SHA256"),
+	CCM_OF(0xc0a0, 128, 8, "SHA256"), CCM_OF(0xc0a1, 256, 8, "SHA256"),
+	CCM_OF(0xc0a2, 128, 8, "SHA256"), CCM_OF(0xc0a3, 256, 8, "SHA256"),
+	CCM_OF(0xc0ac, 128, 16, "SHA256"), CCM_OF(0xc0ad, 256, 16, "SHA256"),
+	CCM_OF(0xc0ae, 128, 8, "SHA256"), CCM_OF(0xc0af, 256, 8, "SHA256"),
+	/* RFC 5246 A.5 */
+	CBC_OF(0x002f, 128, 20, "SHA1", "SHA256"), CBC_OF(0x0035, 256, 20, "SHA1", "SHA256"),
+	CBC_OF(0x0033, 128, 20, "SHA1", "SHA256"), CBC_OF(0x0039, 256, 20, "SHA1", "SHA256"),
+	CBC_OF(0x003c, 128, 32, "SHA256", "SHA256"), CBC_OF(0x003d, 256, 32, "SHA256", "SHA256"),
+	CBC_OF(0x0067, 128, 32, "SHA256", "SHA256"), CBC_OF(0x006b, 256, 32, "SHA256", "SHA256"),
+	/* RFC 8422, RFC 5289 */
+	CBC_OF(0xc009, 128, 20, "SHA1", "SHA256"), CBC_OF(0xc00a, 256, 20, "SHA1", "SHA256"),
+	CBC_OF(0xc013, 128, 20, "SHA1", "SHA256"), CBC_OF(0xc014, 256, 20, "SHA1", "SHA256"),
+	CBC_OF(0xc023, 128, 32, "SHA256", "SHA256"), CBC_OF(0xc024, 256, 48, "SHA384", "SHA384"),
+	CBC_OF(0xc027, 128, 32, "SHA256", "SHA256"), CBC_OF(0xc028, 256, 48, "SHA384", "SHA384"),
+};
+
+const struct suite *suite_find(uint16_t id)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++)
+		if (suites[i].id == id)
+			return &suites[i];
+	return NULL;
+}
+
+/* ---- keys ---- */
+
+static void set_cipher(struct protection *p)
+{
+	p->cipher = EVP_CIPHER_fetch(NULL, p->suite->cipher, NULL);
+	p->ctx = EVP_CIPHER_CTX_new();
+	CHECK(p->cipher && p->ctx);
+	if (p->suite->mode != CCM)
+		CHECK(EVP_DecryptInit_ex(p->ctx, p->cipher, NULL, p->key, NULL));
+	if (p->suite->mode == CBC)
+		EVP_CIPHER_CTX_set_padding(p->ctx, 0);
+}
+
+static unsigned int fixed_iv_len(const struct protection *p)
+{
+	switch (p->suite->mode) {
+	case GCM:
+	case CCM:
+		return p->version == TLS13 ? 12 : 4;
+	case CHACHA20_POLY1305:
+		return 12;
+	default:
+		return p->version < TLS11 ? 16 : 0;
+	}
+}
+
+unsigned int protection_explicit_len(const struct protection *p)
+{
+	if (!p->suite || p->version == TLS13 || p->suite->mode == CHACHA20_POLY1305)
+		return 0;
+	return p->suite->mode != CBC ? 8 : p->version < TLS11 ? 0 : 16;
+}
+
+static void prf(const char *hash, const struct secret *secret, const char *label,
+		const uint8_t *a, const uint8_t *b, uint8_t *out, size_t len)
+{
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+	EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(kdf);
+	uint8_t seed[16 + 2 * RANDOM_LEN];
+	size_t label_len = strlen(label);
+	OSSL_PARAM params[4];
+
+	memcpy(seed, label, label_len);
+	memcpy(seed + label_len, a, RANDOM_LEN);
+	memcpy(seed + label_len + RANDOM_LEN, b, RANDOM_LEN);
+	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)hash, 0);
+	params[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)secret->bytes,
+						      secret->len);
+	params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed,
+						      label_len + 2 * RANDOM_LEN);
+	params[3] = OSSL_PARAM_construct_end();
+	CHECK(ctx && EVP_KDF_derive(ctx, out, len, params) > 0);
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+}
+
+void protection_from_master(struct protection *p, const struct suite *suite, uint16_t version,
+			    int etm, const struct secret *master, const uint8_t *client_random,
+			    const uint8_t *server_random, int server_writes)
+{
+	unsigned int mac_len = suite->mode == CBC ? suite->tag_len : 0, iv_len;
+	uint8_t block[2 * (48 + 32 + 16)];
+	const uint8_t *part = block;
+
+	memset(p, 0, sizeof(*p));
+	p->suite = suite;
+	p->version = version;
+	p->etm = etm && suite->mode == CBC;
+	iv_len = fixed_iv_len(p);
+	prf(version < TLS12 ? "MD5-SHA1" : suite->hash, master, "key expansion", server_random,
+	    client_random, block, 2 * (mac_len + suite->key_len + iv_len));
+	/* client MAC, server MAC, client key, server key, client IV, server IV */
+	memcpy(p->mac_key, part + (server_writes ? mac_len : 0), mac_len);
+	part += 2 * mac_len;
+	memcpy(p->key, part + (server_writes ? suite->key_len : 0), suite->key_len);
+	part += 2 * suite->key_len;
+	memcpy(p->iv, part + (server_writes ? iv_len : 0), iv_len);
+	set_cipher(p);
+}
+
+/* HKDF-Expand-Label without a context (RFC 8446 7.1). */
+static void expand_label(const char *hash, const struct secret *secret, const char *label,
+			 uint8_t *out, size_t len)
+{
+	size_t label_len = strlen(label), hash_len = !strcmp(hash, "SHA384") ? 48 : 32;
+	const EVP_MD *md = hash_len == 48 ? EVP_sha384() : EVP_sha256();
+	uint8_t info[64], mac[EVP_MAX_MD_SIZE];
+	unsigned int mac_len;
+
+	info[0] = len >> 8;
+	info[1] = len;
+	info[2] = 6 + label_len;
+	memcpy(info + 3, "tls13 ", 6);
+	memcpy(info + 9, label, label_len);
+	info[9 + label_len] = 0;
+	/* One block of HKDF-Expand is enough for all of ours (RFC 5869 2.3). */
+	info[10 + label_len] = 1;
+	CHECK(len <= hash_len);
+	CHECK(HMAC(md, secret->bytes, secret->len, info, 11 + label_len, mac, &mac_len));
+	memcpy(out, mac, len);
+}
+
+void protection_from_secret(struct protection *p, const struct suite *suite,
+			    const struct secret *secret)
+{
+	memset(p, 0, sizeof(*p));
+	p->suite = suite;
+	p->version = TLS13;
+	expand_label(suite->hash, secret, "key", p->key, suite->key_len);
+	expand_label(suite->hash, secret, "iv", p->iv, 12);
+	set_cipher(p);
+}
+
+void secret_update(const struct suite *suite, struct secret *secret)
+{
+	struct secret next = { .len = secret->len };
+
+	expand_label(suite->hash, secret, "traffic upd", next.bytes, next.len);
+	*secret = next;
+}
+
+void protection_clear(struct protection *p)
+{
+	EVP_CIPHER_CTX_free(p->ctx);
+	EVP_CIPHER_free(p->cipher);
+	OPENSSL_cleanse(p, sizeof(*p));
+}
+
+/* ---- records ---- */
+
+/* Sequence number, type, version, length: what MACs and AEADs up to TLS 1.2 cover too. */
+static void put_pseudo_header(uint8_t *to, uint64_t seq, const uint8_t *record, size_t len)
+{
+	int i;
+
+	for (i = 0; i < 8; i++)
+		to[i] = seq >> (56 - 8 * i);
+	memcpy(to + 8, record, 3);
+	to[11] = len >> 8;
+	to[12] = len;
+}
+
+static void put_nonce(const struct protection *p, uint64_t seq, const uint8_t *explicit_nonce,
+		      uint8_t *nonce)
+{
+	int i;
+
+	memcpy(nonce, p->iv, 12);
+	if (protection_explicit_len(p)) {
+		memcpy(nonce + 4, explicit_nonce, 8);
+		return;
+	}
+	for (i = 0; i < 8; i++)
+		nonce[4 + i] ^= seq >> (56 - 8 * i);
+}
+
+static int aead_decrypt(const struct protection *p, const uint8_t *nonce, const uint8_t *aad,
+			int aad_len, const uint8_t *in, int len, const uint8_t *tag, uint8_t *out)
+{
+	const int is_ccm = p->suite->mode == CCM;
+	int n = 0, done = 0;
+
+	if (is_ccm && (!EVP_DecryptInit_ex(p->ctx, p->cipher, NULL, NULL, NULL) ||
+		       !EVP_CIPHER_CTX_ctrl(p->ctx, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL)))
+		return -1;
+	if (is_ccm && !EVP_CIPHER_CTX_ctrl(p->ctx, EVP_CTRL_AEAD_SET_TAG, p->suite->tag_len, (void *)tag))
+		return -1;
+	if (!EVP_DecryptInit_ex(p->ctx, NULL, NULL, is_ccm ? p->key : NULL, nonce))
+		return -1;
+	if (is_ccm && !EVP_DecryptUpdate(p->ctx, NULL, &n, NULL, len))
+		return -1;
+	if (!EVP_DecryptUpdate(p->ctx, NULL, &n, aad, aad_len))
+		return -1;
+	/* CCM tells by this call whether it is authentic, so it needs the call without data too. */
+	if ((len || is_ccm) && !EVP_DecryptUpdate(p->ctx, out, &done, in, len))
+		return -1;
+	if (is_ccm)
+		return 0;
+	if (!EVP_CIPHER_CTX_ctrl(p->ctx, EVP_CTRL_AEAD_SET_TAG, p->suite->tag_len, (void *)tag))
+		return -1;
+	return EVP_DecryptFinal_ex(p->ctx, out + done, &n) > 0 ? 0 : -1;
+}
+
+static int open_aead(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
+		     uint8_t *out, uint8_t *type)
+{
+	const unsigned int skip = protection_explicit_len(p), tag_len = p->suite->tag_len;
+	const uint8_t *body = record + HEADER_LEN;
+	int inner = len - HEADER_LEN - skip - tag_len;
+	uint8_t nonce[12], aad[13];
+	int ret;
+
+	if (len < HEADER_LEN + skip + tag_len)
+		return -1;
+	put_nonce(p, seq, body, nonce);
+	if (p->version == TLS13) {
+		memcpy(aad, record, HEADER_LEN);
+		ret = aead_decrypt(p, nonce, aad, HEADER_LEN, body, inner, body + inner, out);
+	} else {
+		put_pseudo_header(aad, seq, record, inner);
+		ret = aead_decrypt(p, nonce, aad, 13, body + skip, inner, body + skip + inner, out);
+	}
+	if (ret)
+		return -1;
+	if (p->version != TLS13)
+		return inner;
+	while (inner && !out[inner - 1])
+		inner--;
+	if (!inner--)
+		return -2;
+	*type = out[inner];
+	return inner;
+}
+
+static int mac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
+		       const uint8_t *data, size_t len, const uint8_t *mac)
+{
+	const EVP_MD *md = EVP_get_digestbyname(p->suite->mac);
+	static __thread uint8_t text[13 + CIPHERTEXT12_MAX];
+	uint8_t want[EVP_MAX_MD_SIZE];
+
+	put_pseudo_header(text, seq, record, len);
+	memcpy(text + 13, data, len);
+	CHECK(md && HMAC(md, p->mac_key, p->suite->tag_len, text, 13 + len, want, NULL));
+	return !memcmp(want, mac, p->suite->tag_len);
+}
+
+/* No secrets to keep from anybody here, so no constant time. */
+static int open_cbc(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
+		    uint8_t *out)
+{
+	const unsigned int skip = protection_explicit_len(p), mac_len = p->suite->tag_len;
+	const uint8_t *body = record + HEADER_LEN;
+	size_t inner = len - HEADER_LEN;
+	unsigned int pad, i;
+	int n;
+
+	if (p->etm) {
+		if (inner < skip + mac_len)
+			return -1;
+		inner -= mac_len;
+		if (!mac_matches(p, seq, record, body, inner, body + inner))
+			return -1;
+	}
+	if (inner < skip + 16)
+		return -1;
+	inner -= skip;
+	if (inner % 16)
+		return -1;
+	CHECK(EVP_DecryptInit_ex(p->ctx, NULL, NULL, NULL, skip ? body : p->iv));
+	CHECK(EVP_DecryptUpdate(p->ctx, out, &n, body + skip, inner));
+	pad = out[inner - 1];
+	if (inner < pad + 1 + (p->etm ? 0 : mac_len))
+		return -1;
+	for (i = 0; i <= pad; i++)
+		if (out[inner - 1 - i] != pad)
+			return -1;
+	inner -= pad + 1;
+	if (p->etm)
+		return inner;
+	inner -= mac_len;
+	return mac_matches(p, seq, record, out, inner, out + inner) ? (int)inner : -1;
+}
+
+int protection_open(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
+		    uint8_t *out, uint8_t *type)
+{
+	*type = record[0];
+	return p->suite->mode == CBC ? open_cbc(p, seq, record, len, out) :
+				       open_aead(p, seq, record, len, out, type);
+}
+
+void protection_advance(struct protection *p, const uint8_t *record, size_t len)
+{
+	p->seq++;
+	/* TLS 1.0 goes on where it stopped (RFC 2246 6.2.3.2). */
+	if (p->suite->mode == CBC && p->version < TLS11)
+		memcpy(p->iv, record + len - (p->etm ? p->suite->tag_len : 0) - 16, 16);
+}
+
+int protection_seal(const struct protection *p, uint64_t seq, uint64_t nonce, uint8_t type,
+		    const void *data, size_t len, uint8_t *record)
+{
+	const int is_13 = p->version == TLS13;
+	const unsigned int skip = protection_explicit_len(p);
+	static uint8_t inner[PLAINTEXT_MAX + 64];
+	size_t inner_len = len + is_13, body_len = skip + inner_len + 16;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	uint8_t iv[12], aad[13], *body = record + HEADER_LEN + skip;
+	int n, i;
+
+	CHECK(ctx && p->suite->mode != CBC && p->suite->mode != CCM && inner_len <= sizeof(inner));
+	memcpy(inner, data, len);
+	inner[len] = type;
+	record[0] = is_13 ? 23 : type;
+	record[1] = 3;
+	record[2] = 3;
+	record[3] = body_len >> 8;
+	record[4] = body_len;
+	for (i = 0; i < (int)skip; i++)
+		record[HEADER_LEN + i] = nonce >> (56 - 8 * i);
+	put_nonce(p, seq, record + HEADER_LEN, iv);
+	put_pseudo_header(aad, seq, record, len);
+	CHECK(EVP_EncryptInit_ex(ctx, p->cipher, NULL, p->key, iv));
+	CHECK(EVP_EncryptUpdate(ctx, NULL, &n, is_13 ? record : aad, is_13 ? HEADER_LEN : sizeof(aad)));
+	CHECK(EVP_EncryptUpdate(ctx, body, &n, inner, inner_len));
+	CHECK(EVP_EncryptFinal_ex(ctx, body + n, &n));
+	CHECK(EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, 16, body + inner_len));
+	EVP_CIPHER_CTX_free(ctx);
+	return HEADER_LEN + body_len;
+}
