@@ -72,8 +72,9 @@ static void take_tcp(struct capture *c, const uint8_t *packet, size_t len)
 	int to_server, port;
 	size_t header;
 
-	if (len < sizeof(*tcp) || len < (header = tcp->doff * 4))
+	if (len < sizeof(*tcp) || len < 4u * tcp->doff)
 		return;
+	header = 4 * tcp->doff;
 	to_server = ntohs(tcp->dest) == c->port;
 	port = ntohs(to_server ? tcp->source : tcp->dest);
 	n = find(c, port);

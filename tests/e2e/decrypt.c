@@ -8,10 +8,10 @@
 #include "decrypt.h"
 #include "tap.h"
 
-#define GCM_OF(id, bits, hash)		{ id, GCM, "AES-" #bits "-GCM", bits / 8, 16, NULL, hash }
-#define CCM_OF(id, bits, tag, hash)	{ id, CCM, "AES-" #bits "-CCM", bits / 8, tag, NULL, hash }
+#define GCM_OF(id, bits, hash)		{ id, GCM, "AES-" #bits "-GCM", (bits) / 8, 16, NULL, hash }
+#define CCM_OF(id, bits, tag, hash)	{ id, CCM, "AES-" #bits "-CCM", (bits) / 8, tag, NULL, hash }
 #define CHACHA_OF(id)			{ id, CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 16, NULL, "SHA256" }
-#define CBC_OF(id, bits, len, mac, hash) { id, CBC, "AES-" #bits "-CBC", bits / 8, len, mac, hash }
+#define CBC_OF(id, bits, len, mac, hash) { id, CBC, "AES-" #bits "-CBC", (bits) / 8, len, mac, hash }
 
 static const struct suite suites[] = {
 	/* RFC 8446 B.4 */
@@ -267,11 +267,13 @@ static int open_aead(const struct protection *p, uint64_t seq, const uint8_t *re
 	return inner;
 }
 
+/* What MACs cover, put together. */
+static uint8_t text[13 + CIPHERTEXT12_MAX];
+
 static int mac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
 		       const uint8_t *data, size_t len, const uint8_t *mac)
 {
 	const EVP_MD *md = EVP_get_digestbyname(p->suite->mac);
-	static __thread uint8_t text[13 + CIPHERTEXT12_MAX];
 	uint8_t want[EVP_MAX_MD_SIZE];
 
 	put_pseudo_header(text, seq, record, len);

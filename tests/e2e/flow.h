@@ -68,7 +68,7 @@ struct flow {
 /**
  * struct segment - what matters of a TCP segment
  * @seq: sequence number
- * @ack: acknowledgement, if @flags has one
+ * @ack: acknowledged number, if @flags has one
  * @flags: as in the header
  * @data: payload
  * @len: its length
