@@ -8,39 +8,56 @@
 #include "decrypt.h"
 #include "tap.h"
 
-#define GCM_OF(id, bits, hash)		{ id, GCM, "AES-" #bits "-GCM", (bits) / 8, 16, NULL, hash }
-#define CCM_OF(id, bits, tag, hash)	{ id, CCM, "AES-" #bits "-CCM", (bits) / 8, tag, NULL, hash }
+#define GCM_OF(id, cipher, bits, hash)	{ id, GCM, cipher "-" #bits "-GCM", (bits) / 8, 16, NULL, hash }
+#define CCM_OF(id, bits, tag)		{ id, CCM, "AES-" #bits "-CCM", (bits) / 8, tag, NULL, "SHA256" }
 #define CHACHA_OF(id)			{ id, CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 16, NULL, "SHA256" }
-#define CBC_OF(id, bits, len, mac, hash) { id, CBC, "AES-" #bits "-CBC", (bits) / 8, len, mac, hash }
+#define CBC_OF(id, cipher, bits, len, mac, hash) \
+	{ id, CBC, cipher "-" #bits "-CBC", (bits) / 8, len, mac, hash }
+#define CBC_SHA(id, cipher, bits)	CBC_OF(id, cipher, bits, 20, "SHA1", "SHA256")
+#define CBC_SHA256(id, cipher, bits)	CBC_OF(id, cipher, bits, 32, "SHA256", "SHA256")
+#define CBC_SHA384(id, cipher, bits)	CBC_OF(id, cipher, bits, 48, "SHA384", "SHA384")
 
 static const struct suite suites[] = {
 	/* RFC 8446 B.4 */
-	GCM_OF(0x1301, 128, "SHA256"), GCM_OF(0x1302, 256, "SHA384"), CHACHA_OF(0x1303),
-	CCM_OF(0x1304, 128, 16, "SHA256"), CCM_OF(0x1305, 128, 8, "SHA256"),
+	GCM_OF(0x1301, "AES", 128, "SHA256"), GCM_OF(0x1302, "AES", 256, "SHA384"),
+	CHACHA_OF(0x1303), CCM_OF(0x1304, 128, 16), CCM_OF(0x1305, 128, 8),
 	/* RFC 5288, RFC 5289 */
-	GCM_OF(0x009c, 128, "SHA256"), GCM_OF(0x009d, 256, "SHA384"),
-	GCM_OF(0x009e, 128, "SHA256"), GCM_OF(0x009f, 256, "SHA384"),
-	GCM_OF(0xc02b, 128, "SHA256"), GCM_OF(0xc02c, 256, "SHA384"),
-	GCM_OF(0xc02f, 128, "SHA256"), GCM_OF(0xc030, 256, "SHA384"),
+	GCM_OF(0x009c, "AES", 128, "SHA256"), GCM_OF(0x009d, "AES", 256, "SHA384"),
+	GCM_OF(0x009e, "AES", 128, "SHA256"), GCM_OF(0x009f, "AES", 256, "SHA384"),
+	GCM_OF(0xc02b, "AES", 128, "SHA256"), GCM_OF(0xc02c, "AES", 256, "SHA384"),
+	GCM_OF(0xc02f, "AES", 128, "SHA256"), GCM_OF(0xc030, "AES", 256, "SHA384"),
 	/* RFC 7905 */
 	CHACHA_OF(0xcca8), CHACHA_OF(0xcca9), CHACHA_OF(0xccaa),
 	/* RFC 6655, RFC 7251 */
-	CCM_OF(0xc09c, 128, 16, "SHA256"), CCM_OF(0xc09d, 256, 16, "SHA256"),
-	CCM_OF(0xc09e, 128, 16, "SHA256"), CCM_OF(0xc09f, 256, 16, "SHA256"),
-	CCM_OF(0xc0a0, 128, 8, "SHA256"), CCM_OF(0xc0a1, 256, 8, "SHA256"),
-	CCM_OF(0xc0a2, 128, 8, "SHA256"), CCM_OF(0xc0a3, 256, 8, "SHA256"),
-	CCM_OF(0xc0ac, 128, 16, "SHA256"), CCM_OF(0xc0ad, 256, 16, "SHA256"),
-	CCM_OF(0xc0ae, 128, 8, "SHA256"), CCM_OF(0xc0af, 256, 8, "SHA256"),
-	/* RFC 5246 A.5 */
-	CBC_OF(0x002f, 128, 20, "SHA1", "SHA256"), CBC_OF(0x0035, 256, 20, "SHA1", "SHA256"),
-	CBC_OF(0x0033, 128, 20, "SHA1", "SHA256"), CBC_OF(0x0039, 256, 20, "SHA1", "SHA256"),
-	CBC_OF(0x003c, 128, 32, "SHA256", "SHA256"), CBC_OF(0x003d, 256, 32, "SHA256", "SHA256"),
-	CBC_OF(0x0067, 128, 32, "SHA256", "SHA256"), CBC_OF(0x006b, 256, 32, "SHA256", "SHA256"),
-	/* RFC 8422, RFC 5289 */
-	CBC_OF(0xc009, 128, 20, "SHA1", "SHA256"), CBC_OF(0xc00a, 256, 20, "SHA1", "SHA256"),
-	CBC_OF(0xc013, 128, 20, "SHA1", "SHA256"), CBC_OF(0xc014, 256, 20, "SHA1", "SHA256"),
-	CBC_OF(0xc023, 128, 32, "SHA256", "SHA256"), CBC_OF(0xc024, 256, 48, "SHA384", "SHA384"),
-	CBC_OF(0xc027, 128, 32, "SHA256", "SHA256"), CBC_OF(0xc028, 256, 48, "SHA384", "SHA384"),
+	CCM_OF(0xc09c, 128, 16), CCM_OF(0xc09d, 256, 16),
+	CCM_OF(0xc09e, 128, 16), CCM_OF(0xc09f, 256, 16),
+	CCM_OF(0xc0a0, 128, 8), CCM_OF(0xc0a1, 256, 8),
+	CCM_OF(0xc0a2, 128, 8), CCM_OF(0xc0a3, 256, 8),
+	CCM_OF(0xc0ac, 128, 16), CCM_OF(0xc0ad, 256, 16),
+	CCM_OF(0xc0ae, 128, 8), CCM_OF(0xc0af, 256, 8),
+	/* RFC 5246 A.5, RFC 8422 */
+	CBC_SHA(0x002f, "AES", 128), CBC_SHA(0x0035, "AES", 256),
+	CBC_SHA(0x0033, "AES", 128), CBC_SHA(0x0039, "AES", 256),
+	CBC_SHA(0xc009, "AES", 128), CBC_SHA(0xc00a, "AES", 256),
+	CBC_SHA(0xc013, "AES", 128), CBC_SHA(0xc014, "AES", 256),
+	CBC_SHA256(0x003c, "AES", 128), CBC_SHA256(0x003d, "AES", 256),
+	CBC_SHA256(0x0067, "AES", 128), CBC_SHA256(0x006b, "AES", 256),
+	/* RFC 5289 */
+	CBC_SHA256(0xc023, "AES", 128), CBC_SHA384(0xc024, "AES", 256),
+	CBC_SHA256(0xc027, "AES", 128), CBC_SHA384(0xc028, "AES", 256),
+	/* RFC 5932 */
+	CBC_SHA(0x0041, "CAMELLIA", 128), CBC_SHA(0x0084, "CAMELLIA", 256),
+	CBC_SHA(0x0045, "CAMELLIA", 128), CBC_SHA(0x0088, "CAMELLIA", 256),
+	CBC_SHA256(0x00ba, "CAMELLIA", 128), CBC_SHA256(0x00c0, "CAMELLIA", 256),
+	CBC_SHA256(0x00be, "CAMELLIA", 128), CBC_SHA256(0x00c4, "CAMELLIA", 256),
+	/* RFC 6367 */
+	CBC_SHA256(0xc072, "CAMELLIA", 128), CBC_SHA384(0xc073, "CAMELLIA", 256),
+	CBC_SHA256(0xc076, "CAMELLIA", 128), CBC_SHA384(0xc077, "CAMELLIA", 256),
+	/* RFC 6209 */
+	GCM_OF(0xc050, "ARIA", 128, "SHA256"), GCM_OF(0xc051, "ARIA", 256, "SHA384"),
+	GCM_OF(0xc052, "ARIA", 128, "SHA256"), GCM_OF(0xc053, "ARIA", 256, "SHA384"),
+	GCM_OF(0xc05c, "ARIA", 128, "SHA256"), GCM_OF(0xc05d, "ARIA", 256, "SHA384"),
+	GCM_OF(0xc060, "ARIA", 128, "SHA256"), GCM_OF(0xc061, "ARIA", 256, "SHA384"),
 };
 
 const struct suite *suite_find(uint16_t id)

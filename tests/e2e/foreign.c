@@ -207,6 +207,8 @@ static void aead_suites(void)
 		{ "ECDHE-ECDSA-AES256-CCM", 0xc0ad, 0x0303, NULL, NULL, 0 },
 		{ "ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0", 0xc0ae, 0x0303, NULL, NULL, 0 },
 		{ "ECDHE-ECDSA-AES256-CCM8:@SECLEVEL=0", 0xc0af, 0x0303, NULL, NULL, 0 },
+		{ "ECDHE-ECDSA-ARIA128-GCM-SHA256", 0xc05c, 0x0303, NULL, NULL, 0 },
+		{ "DHE-RSA-ARIA256-GCM-SHA384", 0xc053, 0x0303, "rsa", NULL, 0 },
 		{ "AES128-CCM", 0xc09c, 0x0303, "rsa", NULL, 0 },
 	};
 	static const struct suite_case tls13[] = {
@@ -233,6 +235,9 @@ static void cbc_suites(void)
 		{ "ECDHE-ECDSA-AES256-SHA384", 0xc024, 0x0303, NULL, NULL, 1 },
 		{ "ECDHE-ECDSA-AES256-SHA384", 0xc024, 0x0303, NULL, "-no_etm", 0 },
 		{ "AES256-SHA256", 0x003d, 0x0303, "rsa", "-no_etm", 0 },
+		{ "DHE-RSA-CAMELLIA128-SHA", 0x0045, 0x0303, "rsa", NULL, 1 },
+		{ "CAMELLIA256-SHA256", 0x00c0, 0x0303, "rsa", "-no_etm", 0 },
+		{ "ECDHE-ECDSA-CAMELLIA256-SHA384", 0xc073, 0x0303, NULL, NULL, 1 },
 		{ "DHE-RSA-AES128-SHA", 0x0033, 0x0303, "rsa", NULL, 1 },
 	};
 
