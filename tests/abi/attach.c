@@ -398,7 +398,7 @@ static void send_flags(void)
 
 static void recv_flags(void)
 {
-	static const int refused[] = { MSG_OOB, MSG_TRUNC, MSG_ERRQUEUE };
+	static const int refused[] = { MSG_OOB, MSG_ERRQUEUE };
 	unsigned int i;
 	uint8_t byte;
 	struct conn c;
