@@ -110,7 +110,7 @@ static void as_the_kernel_has(void)
 	unsigned int i, count = 0;
 	struct conn c, attended;
 	uint16_t id, version;
-	int has = 0;
+	int has = 0, first;
 
 	conn_attend(&attended);
 	conn_connect(&c);
@@ -128,12 +128,13 @@ static void as_the_kernel_has(void)
 			},
 		};
 
-		if (p != before)
+		first = p != before;
+		before = p;
+		if (first)
 			has = kernel_has(p);
 		EQ(!!find(id, version), has);
-		if (!has && p != before)
+		if (!has && first)
 			note("this kernel has no %s in the mode that %04x needs", p->cipher, id);
-		before = p;
 		conn_connect(&c);
 		conn_attach(&c);
 		if (has) {
@@ -141,9 +142,12 @@ static void as_the_kernel_has(void)
 			SYS(set_key(c.fd, KSSL_RX_KEY, &k));
 		} else {
 			FAILS(set_key(c.fd, KSSL_TX_KEY, &k), ENOPKG);
-			FAILS(set_key(c.fd, KSSL_RX_KEY, &k), ENOPKG);
-			batch_key(b, KSSL_OP_TX_KEY, &k);
-			FAILS(batch_write(b, attended.control), ENOPKG);
+			/* each time the kernel looks for modules */
+			if (first) {
+				FAILS(set_key(c.fd, KSSL_RX_KEY, &k), ENOPKG);
+				batch_key(b, KSSL_OP_TX_KEY, &k);
+				FAILS(batch_write(b, attended.control), ENOPKG);
+			}
 			EQ(status_of(c.fd).tx.epoch, 0);
 			EQ(status_of(c.fd).rx.epoch, 0);
 			EQ(error_of(c.fd).err, 0);
