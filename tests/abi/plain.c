@@ -644,11 +644,11 @@ static const struct test tests[] = {
 	{ "application_waits", VERSIONS, application_waits },
 	{ "sleepers", VERSIONS, sleepers },
 	{ "hand_over", PROTECTIONS, hand_over },
-	{ "early_bytes", PROTECTIONS, early_bytes },
+	{ "early_bytes", VERSIONS, early_bytes },
 	{ "handed_over_numbers", PROTECTIONS, handed_over_numbers },
 	{ "data_before_finished", VERSIONS, data_before_finished },
-	{ "wrong_finished", PROTECTIONS, wrong_finished },
-	{ "right_finished", PROTECTIONS, right_finished },
+	{ "wrong_finished", VERSIONS, wrong_finished },
+	{ "right_finished", VERSIONS, right_finished },
 	{}
 };
 

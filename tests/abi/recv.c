@@ -707,7 +707,7 @@ static void last_number(void)
 static const struct test tests[] = {
 	{ "sizes", PROTECTIONS, sizes },
 	{ "bulk", PROTECTIONS, bulk },
-	{ "partial_reads", PROTECTIONS, partial_reads },
+	{ "partial_reads", VERSIONS, partial_reads },
 	{ "peek", VERSIONS, peek },
 	{ "peek_control", VERSIONS, peek_control },
 	{ "wait_all", VERSIONS, wait_all },
@@ -726,14 +726,14 @@ static const struct test tests[] = {
 	{ "no_room_for_type", VERSIONS, no_room_for_type },
 	{ "empty_records", VERSIONS, empty_records },
 	{ "too_many_empty", VERSIONS, too_many_empty },
-	{ "splice_out", PROTECTIONS, splice_out },
+	{ "splice_out", VERSIONS, splice_out },
 	{ "splice_control", VERSIONS, splice_control },
 	{ "scattered_buffers", VERSIONS, scattered_buffers },
 	{ "bad_pointer", VERSIONS, bad_pointer },
 	{ "empty_read", VERSIONS, empty_read },
 	{ "many_readers", VERSIONS, many_readers },
 	{ "both_ends", PROTECTIONS, both_ends },
-	{ "given_number", PROTECTIONS, given_number },
+	{ "given_number", VERSIONS, given_number },
 	{ "last_number", VERSIONS, last_number },
 	{}
 };

@@ -380,7 +380,7 @@ static const struct test tests[] = {
 	{ "refused_key", VERSIONS, refused_key },
 	{ "key_after_close", VERSIONS, key_after_close },
 	{ "key_after_failure", VERSIONS, key_after_failure },
-	{ "both_ends", PROTECTIONS, both_ends },
+	{ "both_ends", VERSIONS, both_ends },
 	{}
 };
 
