@@ -536,7 +536,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	int ret;
 
 	if (msg->msg_flags & ~(MSG_MORE | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_EOR |
-			       MSG_BATCH | MSG_CMSG_COMPAT | KSSL_COMPAT_SEND_FLAGS))
+			       MSG_WAITALL | MSG_BATCH | MSG_CMSG_COMPAT | KSSL_COMPAT_SEND_FLAGS))
 		return -EOPNOTSUPP;
 	if (more && (msg->msg_flags & MSG_EOR))
 		return -EINVAL;

@@ -80,9 +80,9 @@ void kssl_sock_wake(struct kssl_sock *ctx)
 
 	rcu_read_lock();
 	wq = rcu_dereference(ctx->sk->sk_wq);
+	/* Without a key, which io_uring would take for the events themselves. */
 	if (skwq_has_sleeper(wq))
-		wake_up_interruptible_poll(&wq->wait, EPOLLIN | EPOLLRDNORM | EPOLLOUT |
-					   EPOLLWRNORM | EPOLLERR | EPOLLHUP | EPOLLRDHUP);
+		wake_up_interruptible(&wq->wait);
 	rcu_read_unlock();
 	sk_wake_async(ctx->sk, SOCK_WAKE_WAITD, POLL_IN);
 	sk_wake_async(ctx->sk, SOCK_WAKE_SPACE, POLL_OUT);

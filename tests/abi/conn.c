@@ -346,6 +346,21 @@ size_t send_until_full(int fd, size_t at)
 	}
 }
 
+size_t send_until_stuck(int fd)
+{
+	size_t sent = 0;
+	int still = 0;
+
+	while (still < 5) {
+		size_t n = send_until_full(fd, sent);
+
+		sent += n;
+		still = n ? 0 : still + 1;
+		usleep(10000);
+	}
+	return sent;
+}
+
 pthread_t start(void *(*run)(void *), void *arg)
 {
 	pthread_t thread;

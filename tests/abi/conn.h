@@ -70,6 +70,8 @@ void send_pattern(int fd, size_t at, size_t len);
 void recv_pattern(int fd, size_t at, size_t len);
 /* Write without waiting until nothing goes any more; bytes of pattern() sent. */
 size_t send_until_full(int fd, size_t at);
+/* The same until the peer's window is full too, so that it stays so. */
+size_t send_until_stuck(int fd);
 
 /* A thread that ends with the test. */
 pthread_t start(void *(*run)(void *), void *arg);

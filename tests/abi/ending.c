@@ -181,7 +181,7 @@ static void open_full(struct conn *c, size_t *sent)
 {
 	/* a fixed send buffer, which TCP does not shrink to get out of its trouble */
 	conn_open_bufs(c, 0, 30000);
-	*sent = send_until_full(c->fd, 0);
+	*sent = send_until_stuck(c->fd);
 }
 
 /* Without memory close() cannot hand everything to TCP: it goes on in the background. */

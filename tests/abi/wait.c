@@ -187,22 +187,6 @@ static void *read_after_alarms(void *arg)
 	return NULL;
 }
 
-/* Until the peer's window is full too; what was sent. */
-static size_t fill(int fd)
-{
-	size_t sent = 0;
-	int still = 0;
-
-	while (still < 5) {
-		size_t n = send_until_full(fd, sent);
-
-		sent += n;
-		still = n ? 0 : still + 1;
-		usleep(10000);
-	}
-	return sent;
-}
-
 static void restarted_write(void)
 {
 	struct job job = {};
@@ -213,7 +197,7 @@ static void restarted_write(void)
 
 	conn_open_bufs(&c, 0, 65536);
 	job.c = &c;
-	job.len = fill(c.fd);
+	job.len = send_until_stuck(c.fd);
 	sent = job.len;
 	alarms_on(SA_RESTART);
 	t = start(read_after_alarms, &job);
