@@ -23,7 +23,7 @@ struct done {
 
 struct ring {
 	int fd;
-	_Atomic unsigned int *sq_tail, *cq_head, *cq_tail;
+	atomic_uint *sq_tail, *cq_head, *cq_tail;
 	unsigned int *sq_array, sq_mask, cq_mask, queued;
 	struct io_uring_sqe *sqes;
 	struct io_uring_cqe *cqes;
