@@ -21,7 +21,7 @@
 #define READ_LEN	16384
 
 /* Small writes are many records, and those are what costs. */
-#define RECORDS_MAX	8192
+#define RECORDS_MAX	2048
 
 static const char *const directions[DIRECTIONS] = {
 	[SEND] = "send", [RECV] = "recv", [SENDFILE] = "sendfile",

@@ -40,7 +40,11 @@ int kssl_config_set_ca_file(struct kssl_config *config, const char *path);
 
 /* Bounds of the protocol version, wire numbers (0x0303, 0x0304); 0 = default. */
 int kssl_config_set_versions(struct kssl_config *config, int min, int max);
-/* OpenSSL cipher string for TLS <= 1.2, and list for TLS 1.3; NULL = default. */
+/* OpenSSL cipher string for TLS <= 1.2, and list for TLS 1.3; NULL = default.
+ * What the kernel does not have is left out (KSSL_SUITES); order and security
+ * level are OpenSSL's. Its default has AES-GCM, ChaCha20-Poly1305 and, after those
+ * with the same key exchange, AES-CBC; AES-CCM, Camellia and ARIA want naming, and
+ * the _8 suites "@SECLEVEL=0". CBC suites use encrypt-then-MAC if the peer agrees. */
 int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13);
 /* Server: 0 no client certificate, 1 ask, 2 demand. */
 int kssl_config_set_client_cert(struct kssl_config *config, int mode);
@@ -106,7 +110,10 @@ int kssl_fd(const struct kssl *k);
 int kssl_attend(struct kssl *k);
 
 /* Ask for a handshake now: TLS <= 1.2 only, -EOPNOTSUPP in TLS 1.3. Starts it and
- * returns; KSSL_EVENT_RENEGOTIATED tells the end. -EALREADY: one is running. */
+ * returns; KSSL_EVENT_RENEGOTIATED tells the end. -EALREADY: one is running.
+ * Whoever starts it, a renegotiation may change the suite, but fails the connection
+ * (handshake_failure) if it drops encrypt-then-MAC or the extended master secret, or
+ * changes ALPN protocol, server name or the certificate that the peer had shown. */
 #define KSSL_RENEG_FULL		0
 #define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
 #define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
