@@ -8,6 +8,7 @@
  */
 #include <crypto/aead.h>
 #include <crypto/skcipher.h>
+#include <linux/module.h>
 #include "record.h"
 
 #define MAY	(CRYPTO_TFM_REQ_MAY_BACKLOG | CRYPTO_TFM_REQ_MAY_SLEEP)
@@ -136,14 +137,7 @@ int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 					 crypto_skcipher_decrypt(req), &wait);
 }
 
-/**
- * kssl_crypt_has() - does this kernel have the algorithms?
- * @cipher: row of the cipher table
- *
- * Context: Process context, may sleep and load modules.
- * Return: 0, %-ENOPKG if not, or another error if that could not be found out.
- */
-int kssl_crypt_has(const struct kssl_cipher *cipher)
+static int find_out(const struct kssl_cipher *cipher)
 {
 	struct crypto_skcipher *cbc;
 	struct crypto_aead *aead;
@@ -160,4 +154,83 @@ int kssl_crypt_has(const struct kssl_cipher *cipher)
 		return alloc_error(cbc);
 	crypto_free_skcipher(cbc);
 	return kssl_hash_get(cipher->hash);
+}
+
+/*
+ * To find out that an algorithm is missing takes several runs of modprobe, so what
+ * is known stays known until a module is loaded, which may bring what was missing.
+ */
+static struct known {
+	const char *alg;
+	const struct kssl_hash *hash;
+	int ret;
+	int loads;
+} known[32];
+static DEFINE_MUTEX(known_lock);
+static atomic_t loads;
+
+static int on_module(struct notifier_block *nb, unsigned long event, void *module)
+{
+	if (event == MODULE_STATE_LIVE)
+		atomic_inc(&loads);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block modules = { .notifier_call = on_module };
+
+/* Where the answer for @cipher is or belongs; NULL: no room. */
+static struct known *find_known(const struct kssl_cipher *cipher)
+{
+	struct known *k;
+
+	lockdep_assert_held(&known_lock);
+	for (k = known; k < known + ARRAY_SIZE(known); k++)
+		if (!k->alg || (!strcmp(k->alg, cipher->alg) && k->hash == cipher->hash))
+			return k;
+	return NULL;
+}
+
+/**
+ * kssl_crypt_has() - does this kernel have the algorithms?
+ * @cipher: row of the cipher table
+ *
+ * Context: Process context, may sleep and load modules.
+ * Return: 0, %-ENOPKG if not, or another error if that could not be found out.
+ */
+int kssl_crypt_has(const struct kssl_cipher *cipher)
+{
+	struct known *k;
+	int ret, now;
+
+	mutex_lock(&known_lock);
+	k = find_known(cipher);
+	/* What is loaded on our account counts too: then it is found out twice. */
+	now = atomic_read(&loads);
+	if (k && k->alg && k->loads == now) {
+		ret = k->ret;
+	} else {
+		ret = find_out(cipher);
+		if (k && (!ret || ret == -ENOPKG))
+			*k = (struct known) { cipher->alg, cipher->hash, ret, now };
+	}
+	mutex_unlock(&known_lock);
+	return ret;
+}
+
+/**
+ * kssl_crypt_init() - watch for modules
+ *
+ * Return: 0 or -errno.
+ */
+int __init kssl_crypt_init(void)
+{
+	return register_module_notifier(&modules);
+}
+
+/**
+ * kssl_crypt_exit() - undo kssl_crypt_init()
+ */
+void kssl_crypt_exit(void)
+{
+	unregister_module_notifier(&modules);
 }

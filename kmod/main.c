@@ -7,12 +7,20 @@
 
 static int __init kssl_init(void)
 {
-	return kssl_ulp_register();
+	int ret = kssl_crypt_init();
+
+	if (ret)
+		return ret;
+	ret = kssl_ulp_register();
+	if (ret)
+		kssl_crypt_exit();
+	return ret;
 }
 
 static void __exit kssl_exit(void)
 {
 	kssl_ulp_unregister();
+	kssl_crypt_exit();
 	kssl_hash_exit();
 }
 

@@ -271,5 +271,7 @@ void kssl_crypt_cbc_teardown(struct kssl_epoch *e);
 int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 		   struct scatterlist *dst, unsigned int len);
 int kssl_crypt_has(const struct kssl_cipher *cipher);
+int kssl_crypt_init(void);
+void kssl_crypt_exit(void);
 
 #endif /* _KSSL_RECORD_H */

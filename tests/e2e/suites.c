@@ -77,8 +77,7 @@ static int same_protection(const SSL_CIPHER *a, const SSL_CIPHER *b)
 
 static struct peer_setup peer_of_all(int etm)
 {
-	static const char tls13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
-				    "TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256";
+	static const char tls13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256";
 	struct peer_setup setup = usual_peer();
 
 	setup.quiet = v->stack == OPENSSL || v->server;
@@ -193,9 +192,9 @@ static int is_due(const STACK_OF(SSL_CIPHER) *all, int i)
 /* @each: how many there are of @family with each stack. */
 static void every(enum family family, int etm, const int each[2])
 {
+	STACK_OF(SSL_CIPHER) *all;
 	struct peer_setup setup = peer_of_all(etm);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
-	STACK_OF(SSL_CIPHER) *all;
 	int i, count = 0, aria = 0;
 
 	ask_kernel();
