@@ -72,16 +72,16 @@ static int same_protection(const SSL_CIPHER *a, const SSL_CIPHER *b)
 
 /* ---- one of them ---- */
 
+#define TLS13_ALL	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256"
 #define GNUTLS_ALL	"NORMAL:-VERS-ALL:+VERS-TLS1.2:+RSA:+CAMELLIA-128-CBC:+CAMELLIA-256-CBC:" \
 			"+AES-128-CCM-8:+AES-256-CCM-8:+SHA256:+SHA384"
 
 static struct peer_setup peer_of_all(int etm)
 {
-	static const char tls13[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256";
 	struct peer_setup setup = usual_peer();
 
 	setup.quiet = v->stack == OPENSSL || v->server;
-	setup.suite = is_13() ? tls13 : "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
+	setup.suite = is_13() ? TLS13_ALL : "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
 	setup.cert = v->server ? NULL : "rsa";
 	if (v->stack == OPENSSL) {
 		if (is_13()) {
