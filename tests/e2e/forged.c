@@ -15,25 +15,21 @@
 static struct link l;
 
 /* The forger, in a process of its own, at the other end of @l. */
-static pid_t start(struct forger *f)
+static pid_t start_forger(int handshake, int honest)
 {
+	struct forger f = {
+		.server = !v->server, .version = v->version, .handshake = handshake, .honest = honest,
+	};
 	pid_t pid;
 
-	f->server = !v->server;
-	f->version = v->version;
-	f->fd = link_pair(&l, v->server);
+	f.fd = link_pair(&l, v->server);
 	pid = SYS(fork());
 	if (!pid) {
 		close(l.fd);
-		_exit(forger_run(f));
+		_exit(forger_run(&f));
 	}
-	close(f->fd);
+	close(f.fd);
 	return pid;
-}
-
-static pid_t start_forger(int handshake, int honest)
-{
-	return start(&(struct forger) { .handshake = handshake, .honest = honest });
 }
 
 /* How it ended. */
@@ -133,57 +129,6 @@ static void forged_later(void)
 	link_close(&l);
 }
 
-/* ---- another protocol ---- */
-
-static int select_first(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-			const unsigned char *in, unsigned int in_len, void *arg)
-{
-	(void)ssl;
-	(void)in_len;
-	(void)arg;
-	*out = in + 1;
-	*out_len = in[0];
-	return SSL_TLSEXT_ERR_OK;
-}
-
-/* Neither OpenSSL nor GnuTLS tell a protocol at a renegotiation, so it takes a forger. */
-static struct kssl *handshake_with_alpn(void)
-{
-	struct kssl_config *config = link_config(NULL);
-	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
-	struct kssl *k;
-
-	CHECK(ctx && SSL_CTX_use_certificate_file(ctx, cert_path("ecdsa", "crt"), SSL_FILETYPE_PEM) == 1);
-	CHECK(SSL_CTX_use_PrivateKey_file(ctx, cert_path("ecdsa", "key"), SSL_FILETYPE_PEM) == 1);
-	SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-	SSL_CTX_set_alpn_select_cb(ctx, select_first, NULL);
-	GIVES(kssl_config_set_ssl_ctx(config, ctx), 0);
-	SSL_CTX_free(ctx);
-	k = link_handshake(&l, config, NULL);
-	kssl_config_free(config);
-	return k;
-}
-
-static void other_alpn(void)
-{
-	pid_t pid = start(&(struct forger) { .handshake = 2, .honest = 1, .alpn = "one", .other_alpn = "two" });
-	struct kssl_error error;
-	char byte;
-
-	CHECK(handshake_with_alpn());
-	read_exactly(FORGER_BEFORE);
-	FAILS(recv(l.fd, &byte, 1, 0), EPROTO);
-	error = link_error(&l);
-	note("%s", error.text);
-	EQ(error.who, KSSL_WHO_HELPER);
-	EQ(error.alert, SSL_AD_HANDSHAKE_FAILURE);
-	CHECK(!strcmp(error.text, "the ALPN protocol changed at a renegotiation"));
-	EQ(link_status(&l).rx.epoch, 1);
-	EQ(link_status(&l).tx.epoch, 1);
-	EQ(join_forger(pid), SSL_AD_HANDSHAKE_FAILURE);
-	link_close(&l);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -195,8 +140,6 @@ int main(int argc, char **argv)
 		  OVER_OPENSSL | OVER_ROLES | OVER_TLS12, honest_later },
 		{ "data behind a forged Finished of a renegotiation",
 		  OVER_OPENSSL | OVER_ROLES | OVER_TLS12, forged_later },
-		{ "another ALPN protocol at a renegotiation", OVER_OPENSSL | OVER_SERVER | OVER_TLS12,
-		  other_alpn },
 		{ 0 },
 	};
 

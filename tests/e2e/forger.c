@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A peer that forges its Finished, or its ClientHello. */
+/* A peer that forges its Finished. */
 #include <string.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
@@ -134,46 +134,6 @@ static void forge(uint8_t *finished, size_t len)
 	g.done = 1;
 }
 
-static void bump(uint8_t *length, size_t by)
-{
-	unsigned int len = (length[0] << 8 | length[1]) + by;
-
-	length[0] = len >> 8;
-	length[1] = len;
-}
-
-/* Put the other protocol behind the extensions of a ClientHello (RFC 7301 3.1); its new length. */
-static size_t add_alpn(uint8_t *hello, size_t len)
-{
-	uint8_t extension[] = { 0, TLSEXT_TYPE_application_layer_protocol_negotiation, 0, 6, 0, 4, 3, 0, 0, 0 };
-	uint8_t *p = hello + 4 + 2 + KSSL_RANDOM_LEN;
-
-	memcpy(extension + 7, g.f->other_alpn, 3);
-	p += 1 + p[0];				/* session id */
-	p += 2 + (p[0] << 8 | p[1]);		/* suites */
-	p += 1 + p[0];				/* compression methods */
-	CHECK(p + 2 + (p[0] << 8 | p[1]) == hello + len);
-	bump(p, sizeof(extension));
-	bump(hello + 2, sizeof(extension));
-	memcpy(hello + len, extension, sizeof(extension));
-	return len + sizeof(extension);
-}
-
-/* A record between the handshakes: as it is, unless it is a ClientHello. */
-static void pass_hello(const uint8_t *record, size_t len)
-{
-	uint8_t payload[KSSL_RECORD_MAX], type;
-	int n = kssl_shim_open(&g.open, record, len, payload, &type);
-
-	CHECK(n > 0);
-	if (type == KSSL_TYPE_HANDSHAKE && payload[0] == SSL3_MT_CLIENT_HELLO) {
-		append_sealed(type, payload, add_alpn(payload, n));
-		return;
-	}
-	g.seal.seq++;
-	append(record, len);
-}
-
 /* TLS 1.2: the record behind the right ChangeCipherSpec. */
 static void pass_tls12(const uint8_t *record, size_t len)
 {
@@ -182,11 +142,8 @@ static void pass_tls12(const uint8_t *record, size_t len)
 
 	if (record[0] == KSSL_TYPE_CHANGE_CIPHER_SPEC) {
 		g.due = ++g.changes == g.f->handshake;
-		if (g.due || g.f->other_alpn)
+		if (g.due)
 			use_session_key();
-	} else if (g.f->other_alpn && g.changes) {
-		pass_hello(record, len);
-		return;
 	} else if (g.due) {
 		n = kssl_shim_open(&g.open, record, len, payload, &type);
 		CHECK(n > 0);
@@ -249,11 +206,6 @@ static SSL_CTX *make_ctx(void)
 	SSL_CTX_set_keylog_callback(ctx, on_key_log);
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
-	if (g.f->alpn) {
-		uint8_t list[] = { 3, g.f->alpn[0], g.f->alpn[1], g.f->alpn[2] };
-
-		EQ(SSL_CTX_set_alpn_protos(ctx, list, sizeof(list)), 0);
-	}
 	if (g.f->server)
 		CHECK(SSL_CTX_use_certificate_file(ctx, cert_path("ecdsa", "crt"),
 						   SSL_FILETYPE_PEM) == 1 &&

@@ -25,9 +25,6 @@
  * @version: protocol version as on the wire
  * @handshake: which of its handshakes: 1 the first, 2 a renegotiation that it starts
  * @honest: the Finished is right all the same
- * @alpn: as client: the protocol it asks for at first, or NULL; three letters
- * @other_alpn: and the one that it slips into the ClientHello of a renegotiation, in
- *	which OpenSSL does not tell any, or NULL
  */
 struct forger {
 	int fd;
@@ -35,8 +32,6 @@ struct forger {
 	uint16_t version;
 	int handshake;
 	int honest;
-	const char *alpn;
-	const char *other_alpn;
 };
 
 /* Be it; how it ended. */

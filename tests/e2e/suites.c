@@ -66,7 +66,9 @@ static enum family family_of(const SSL_CIPHER *cipher)
 
 static int same_protection(const SSL_CIPHER *a, const SSL_CIPHER *b)
 {
+	/* The strength tells CCM_8 from CCM. */
 	return SSL_CIPHER_get_cipher_nid(a) == SSL_CIPHER_get_cipher_nid(b) &&
+	       SSL_CIPHER_get_bits(a, NULL) == SSL_CIPHER_get_bits(b, NULL) &&
 	       SSL_CIPHER_get_digest_nid(a) == SSL_CIPHER_get_digest_nid(b);
 }
 

@@ -57,7 +57,6 @@ struct kssl_hello {
  * @has_cert: the peer has shown a certificate
  * @cert: its digest
  * @name: as in struct kssl_hello
- * @alpn: digest of the ALPN protocol, zero if none
  * @ems: as in struct kssl_hello
  * @etm_ever: encrypt-then-MAC was in use once (RFC 7366 3.1)
  * @http2: the protocol is h2
@@ -66,7 +65,6 @@ struct kssl_identity {
 	bool has_cert;
 	uint8_t cert[KSSL_DIGEST_LEN];
 	uint8_t name[KSSL_DIGEST_LEN];
-	uint8_t alpn[KSSL_DIGEST_LEN];
 	bool ems;
 	bool etm_ever;
 	bool http2;

@@ -113,7 +113,8 @@ int kssl_attend(struct kssl *k);
  * returns; KSSL_EVENT_RENEGOTIATED tells the end. -EALREADY: one is running.
  * Whoever starts it, a renegotiation may change the suite, but fails the connection
  * (handshake_failure) if it drops encrypt-then-MAC or the extended master secret, or
- * changes ALPN protocol, server name or the certificate that the peer had shown. */
+ * changes server name or the certificate that the peer had shown. The ALPN protocol
+ * stays that of the first handshake. */
 #define KSSL_RENEG_FULL		0
 #define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
 #define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a renegotiation may not change.  OpenSSL accepts all of this; after the
+ * What a renegotiation may not change.  OpenSSL accepts most of this; after the
  * Triple Handshake attack (RFC 7627 5.3, 5.4) it is refused here, before any
  * byte of ours that depends on it goes out.
  */
@@ -107,16 +107,6 @@ void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len
 	read_extensions(&c, &e->hello, client);
 }
 
-/* Was a protocol agreed on in this handshake? At a renegotiation OpenSSL's client never asks. */
-static bool digest_alpn(SSL *ssl, uint8_t *digest)
-{
-	const unsigned char *alpn;
-	unsigned int len;
-
-	SSL_get0_alpn_selected(ssl, &alpn, &len);
-	return len && SHA256(alpn, len, digest);
-}
-
 /* RFC 9113 3.2: "h2" is HTTP/2 over TLS. */
 static bool is_http2(SSL *ssl)
 {
@@ -152,8 +142,8 @@ void kssl_policy_remember(struct kssl_engine *e)
 	struct kssl_identity *id = &e->identity;
 
 	id->has_cert = digest_cert(e->ssl, id->cert);
-	if (digest_alpn(e->ssl, id->alpn))
-		id->http2 = is_http2(e->ssl);
+	/* OpenSSL neither tells nor takes ALPN at a renegotiation: the protocol stays. */
+	id->http2 |= is_http2(e->ssl);
 	memcpy(id->name, e->hello.name, sizeof(id->name));
 	id->ems = e->hello.ems;
 	id->etm_ever |= e->write.etm;
@@ -161,12 +151,9 @@ void kssl_policy_remember(struct kssl_engine *e)
 
 static const char *check_hello(const struct kssl_engine *e)
 {
-	uint8_t alpn[KSSL_DIGEST_LEN];
-
 	if (e->server && memcmp(e->hello.name, e->identity.name, KSSL_DIGEST_LEN))
 		return "the client asked for another server name at a renegotiation";
-	if (digest_alpn(e->ssl, alpn) && memcmp(alpn, e->identity.alpn, sizeof(alpn)))
-		return "the ALPN protocol changed at a renegotiation";
+	/* OpenSSL 3.0 is faster to refuse it: "inconsistent extms". */
 	if (e->identity.ems && !e->hello.ems)
 		return "the extended master secret was dropped at a renegotiation";
 	/* RFC 7366 3.1, also by way of an AEAD suite in between. */
