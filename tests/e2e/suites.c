@@ -137,11 +137,17 @@ static void open_with(const SSL_CIPHER *cipher, const struct peer_setup *setup)
 	link_open(&l, setup, config_for(cipher));
 }
 
+/* gnutls-cli is slow to print what it receives: more than a record is enough. */
+static uint64_t up(void)
+{
+	return v->stack == GNUTLS && v->server ? DATA / 4 : DATA;
+}
+
 static void exchange(const SSL_CIPHER *cipher, int etm)
 {
 	int is_cbc = family_of(cipher) >= AES_CBC;
 
-	link_move(&l, up_to_peer(DATA), DATA);
+	link_move(&l, up(), DATA);
 	link_check_data(&l);
 	link_check_carried(&l, SSL_CIPHER_get_protocol_id(cipher), 1, 1);
 	EQ(link_status(&l).tx.flags, is_cbc && etm ? KSSL_KEY_ETM : 0);
@@ -164,8 +170,8 @@ static void try_update(const SSL_CIPHER *cipher)
 {
 	GIVES(kssl_key_update(l.k, 1), 0);
 	/* The peer puts its answer off until it has data to send. */
-	link_move(&l, up_to_peer(DATA) / 2, 0);
-	link_move(&l, up_to_peer(DATA) / 2, DATA);
+	link_move(&l, up() / 2, 0);
+	link_move(&l, up() / 2, DATA);
 	link_wait(&l, KSSL_EVENT_KEY_UPDATE, 0, 2);
 	link_check_data(&l);
 	link_check_carried(&l, SSL_CIPHER_get_protocol_id(cipher), 2, 2);
