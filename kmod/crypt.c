@@ -73,6 +73,8 @@ int kssl_crypt_aead(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 	struct aead_request *req = e->aead_req;
 	DECLARE_CRYPTO_WAIT(wait);
 
+	/* Before 6.3 cryptd leaves its child in the request. */
+	aead_request_set_tfm(req, e->aead);
 	aead_request_set_callback(req, MAY, crypto_req_done, &wait);
 	aead_request_set_ad(req, e->aad_len);
 	aead_request_set_crypt(req, src, dst, len, e->nonce);
