@@ -205,6 +205,9 @@ int kssl_alert_send_requested(struct kssl_sock *ctx)
 			ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, desc);
 		if (!ret)
 			tx->dir.closed = true;
+		else if (ret != -ENOMEM)
+			kssl_fail_dir(ctx, &tx->dir, -ret, KSSL_WHO_KERNEL,
+				      "close_notify could not be sealed");
 	}
 	if (ret == -ENOMEM) {
 		kssl_sock_later(ctx, &tx->work, HZ / 10);
