@@ -13,8 +13,7 @@
 #include "conn.h"
 #include "tap.h"
 
-/* Only a backstop: no test waits for time to pass. */
-#define BACKSTOP	120
+unsigned int tap_backstop = 120;
 
 /* Worth a note. */
 #define SLOW		10
@@ -223,6 +222,10 @@ static int make_variant(enum over over, unsigned int t, unsigned int i, struct v
 			return make_variant(VERSIONS, t, i, to);
 		to->plain = 1;
 		return i < 6 && set_protection(ONLY_12, 0, 0, to);
+	case FORMATS:
+		if (i < 2)
+			return set_protection(i ? ONLY_13 : ONLY_12, 0, 0, to);
+		return i < 4 && set_protection(BLOCK_CIPHERS, i - 2, 0, to);
 	case BLOCK_CIPHERS:
 	case EXPLICIT_NONCES:
 	case PROTECTIONS:
@@ -265,9 +268,9 @@ static int wait_child(pid_t pid)
 		if (got == pid)
 			return killed ? -1 : status;
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec - start.tv_sec > BACKSTOP + 20)
+		if (now.tv_sec - start.tv_sec > tap_backstop + 20)
 			return -1; /* not even SIGKILL helps */
-		if (now.tv_sec - start.tv_sec > BACKSTOP && !killed) {
+		if (now.tv_sec - start.tv_sec > tap_backstop && !killed) {
 			kill(-pid, SIGKILL);
 			killed = 1;
 		}

@@ -39,6 +39,7 @@ enum over {
 	PROTECTIONS,	/* each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC */
 	BLOCK_CIPHERS,	/* likewise, CBC only */
 	EXPLICIT_NONCES,	/* likewise, GCM and CCM of TLS 1.2 only */
+	FORMATS,	/* AES_128_GCM of each version; CBC as MAC-then-encrypt and encrypt-then-MAC */
 	WITH_TCP,	/* VERSIONS, and plain TCP likewise */
 	SUITES,		/* every suite, those with CBC twice */
 };
@@ -59,6 +60,9 @@ extern unsigned int suites_count;
 #define is_13()		(v->suite.version == 0x0304)
 #define is_cbc()	(v->suite.mac_key_len > 0)
 #define is_etm()	(v->flags & KSSL_KEY_ETM)
+
+/* Seconds a test may take.  Only a backstop: no test waits for time to pass. */
+extern unsigned int tap_backstop;
 
 /**
  * tap_main() - run tests
