@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 /* close() and shutdown() with bytes on their way: nothing that was taken is lost in silence. */
 #include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,10 +77,20 @@ static void *read_job(void *arg)
 	return NULL;
 }
 
+static uint64_t received(const struct conn *c)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	SYS(getsockopt(c->peer.fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	return info.tcpi_bytes_received;
+}
+
 /* close() comes back when the peer's TCP has everything, also what was in our own queue. */
 static void linger_waits(void)
 {
 	struct read_job job = {};
+	uint64_t has;
 	struct conn c;
 	pthread_t t;
 
@@ -88,9 +100,9 @@ static void linger_waits(void)
 	job.c = &c;
 	t = start(read_job, &job);
 	close(c.fd);
-	/* the peer's window was shut: without reading it cannot have got the rest */
-	CHECK(job.done > 0);
+	has = received(&c);
 	finish(t);
+	EQ(received(&c), has);
 	expect_end(&c);
 }
 
