@@ -39,14 +39,14 @@ static void ask_kernel(void)
 	memset(&l, 0, sizeof(l));
 }
 
-static int kernel_has(unsigned int id)
+static const struct kssl_suite_info *kernel_has(unsigned int id)
 {
 	unsigned int i;
 
 	for (i = 0; i < kernel_count; i++)
 		if (kernel[i].suite == id && kernel[i].version == v->version)
-			return 1;
-	return 0;
+			return &kernel[i];
+	return NULL;
 }
 
 enum family { GCM, CHACHA20, CCM, AES_CBC, CAMELLIA_CBC };
@@ -64,12 +64,13 @@ static enum family family_of(const SSL_CIPHER *cipher)
 	return strstr(name, "CAMELLIA") ? CAMELLIA_CBC : AES_CBC;
 }
 
+/* Two that the kernel has. OpenSSL does not tell CCM_8 from CCM, the length of the tag does. */
 static int same_protection(const SSL_CIPHER *a, const SSL_CIPHER *b)
 {
-	/* The strength tells CCM_8 from CCM. */
 	return SSL_CIPHER_get_cipher_nid(a) == SSL_CIPHER_get_cipher_nid(b) &&
-	       SSL_CIPHER_get_bits(a, NULL) == SSL_CIPHER_get_bits(b, NULL) &&
-	       SSL_CIPHER_get_digest_nid(a) == SSL_CIPHER_get_digest_nid(b);
+	       SSL_CIPHER_get_digest_nid(a) == SSL_CIPHER_get_digest_nid(b) &&
+	       kernel_has(SSL_CIPHER_get_protocol_id(a))->tag_len ==
+	       kernel_has(SSL_CIPHER_get_protocol_id(b))->tag_len;
 }
 
 /* ---- one of them ---- */

@@ -44,7 +44,8 @@ int kssl_config_set_versions(struct kssl_config *config, int min, int max);
  * What the kernel does not have is left out (KSSL_SUITES); order and security
  * level are OpenSSL's. Its default has AES-GCM, ChaCha20-Poly1305 and, after those
  * with the same key exchange, AES-CBC; AES-CCM, Camellia and ARIA want naming, and
- * the _8 suites "@SECLEVEL=0". CBC suites use encrypt-then-MAC if the peer agrees. */
+ * from OpenSSL 3.2 on the _8 suites "@SECLEVEL=0" as well. CBC suites use
+ * encrypt-then-MAC if the peer agrees. */
 int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13);
 /* Server: 0 no client certificate, 1 ask, 2 demand. */
 int kssl_config_set_client_cert(struct kssl_config *config, int mode);
