@@ -281,7 +281,7 @@ static int register_aead(struct faulty_aead *f)
 {
 	struct crypto_alg *base = &f->alg.base;
 	struct crypto_aead *aead = crypto_alloc_aead(base->cra_name, 0, 0);
-	char name[CRYPTO_MAX_ALG_NAME];
+	char name[CRYPTO_MAX_ALG_NAME + sizeof("cryptd()")];
 	int ret;
 
 	/* This kernel has none: nothing to stand in front of. */
@@ -404,7 +404,7 @@ static int register_cbc(struct faulty_cbc *f)
 {
 	struct crypto_alg *base = &f->alg.base;
 	struct crypto_skcipher *cbc = crypto_alloc_skcipher(base->cra_name, 0, 0);
-	char name[CRYPTO_MAX_ALG_NAME];
+	char name[CRYPTO_MAX_ALG_NAME + sizeof("cryptd()")];
 	int ret;
 
 	if (IS_ERR(cbc))
