@@ -16,14 +16,15 @@
  *   data: inuse_idx memory_allocated per_cpu_fw_alloc sockets_allocated
  *	memory_pressure sysctl_mem sysctl_wmem sysctl_rmem sysctl_wmem_offset
  *	sysctl_rmem_offset max_header no_autobind slab obj_size ipv6_pinfo_offset
- *	slab_flags useroffset usersize orphan_count rsk_prot twsk_prot h name node
+ *	slab_flags freeptr_offset useroffset usersize orphan_count rsk_prot twsk_prot h
+ *	name node
  *
  * struct proto_ops:
  *   ours: poll shutdown splice_read set_rcvlowat set_peek_off peek_len owner
  *   refused: mmap read_sock read_skb sendmsg_locked sendpage_locked
  *   base: release bind connect socketpair accept getname ioctl compat_ioctl
- *	gettstamp listen setsockopt getsockopt getsockopt_iter show_fdinfo sendmsg
- *	recvmsg sendpage splice_eof
+ *	gettstamp listen setsockopt getsockopt getsockopt_iter set_rcvbuf show_fdinfo
+ *	sendmsg recvmsg sendpage splice_eof
  *   data: family
  */
 #include <linux/module.h>
