@@ -81,16 +81,20 @@ bool fact_take_sha384(const u8 *data, u32 at)
 }
 
 /* The end of a hashed message, FIPS 180-4 5.1: content, 0x80, zeros. */
-bool fact_padded_octet(const u8 *tail, u32 len)
+bool fact_padded_octets(const u8 *tail, u32 len)
 {
-	u32 wrong = 0, pos;
+	u32 wrong = 0, pos, i;
 
 	assume(len <= 200);
-	for (pos = 0; pos < 256; pos++) {
-		u8 inside = pos < 200 ? tail[pos] : 0;
+	for (pos = 0; pos < 256; pos += 8) {
+		u64 octets = padded_octets(tail, 200, pos, len);
 
-		inside &= -(pos < len);
-		wrong |= padded_octet(tail, 200, pos, len) ^ (inside | (pos == len) << 7);
+		for (i = pos; i < pos + 8; i++, octets >>= 8) {
+			u8 inside = i < 200 ? tail[i] : 0;
+
+			inside &= -(i < len);
+			wrong |= (u8)octets ^ (inside | (i == len) << 7);
+		}
 	}
 	return !wrong;
 }

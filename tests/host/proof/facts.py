@@ -81,12 +81,12 @@ COMPARE = {
     'slt': lambda a, b: a < b, 'sle': lambda a, b: a <= b, 'sgt': lambda a, b: a > b, 'sge': lambda a, b: a >= b,
 }
 BINARY_RE = re.compile(r'(%s)((?: nuw| nsw| exact)*) (i\d+) (\S+), (\S+)$' % '|'.join(BINARY))
-TYPE = r'(i\d+\**|\[\d+ x i8\]\**)'
+TYPE = r'(i\d+\**|\[\d+ x i\d+\]\**)'
 
 
 def size_of(kind):
-    array = re.match(r'\[(\d+) x i8\]$', kind)
-    return int(array[1]) if array else width(kind) // 8
+    array = re.match(r'\[(\d+) x (i\d+)\]$', kind)
+    return int(array[1]) * size_of(array[2]) if array else width(kind) // 8
 
 
 class Machine:
@@ -206,14 +206,14 @@ class Machine:
         found = re.match(r'bitcast ' + TYPE + r' (\S+) to (\S+)$', code)
         if found:
             return get(found[2], 'i64')
-        found = re.match(r'getelementptr (?:inbounds )?(?:i8|\[\d+ x i8\]), ' + TYPE + r' (\S+), (.*)$', code)
+        found = re.match(r'getelementptr (?:inbounds )?(?:\[\d+ x )?(i\d+)\]?, ' + TYPE + r' (\S+), (.*)$', code)
         if found:
             # Whole arrays are never stepped over: the first index of one is 0.
-            _, base, indices = found.groups()
+            element, _, base, indices = found.groups()
             indices = [get(text.split()[1], text.split()[0]) for text in indices.split(', ')]
             if len(indices) == 2 and indices[0] != 0:
                 raise Stuck(code)
-            return simple(expr(get(base, 'i64'), 64) + expr(indices[-1], 64))
+            return simple(expr(get(base, 'i64'), 64) + expr(indices[-1], 64) * size_of(element))
         found = re.match(r'(?:tail )?call .*?@([\w.]+)\((.*?)\)(?: #\d+)?$', code)
         if found:
             return self.call(found[1], found[2], values)
@@ -227,6 +227,9 @@ class Machine:
                 operands.append(self.value(words[-1], width(words[0]), values))
         if name in self.functions:
             return self.run(name, operands)
+        if name.startswith('llvm.umin'):
+            a, b = (expr(o, int(name.rpartition('.i')[2])) for o in operands)
+            return simple(z3.If(z3.ULT(a, b), a, b))
         if name == 'assume':
             self.assumed.append(expr(operands[0], 1) == 1)
         elif name.startswith('llvm.memcpy') or name == 'memcpy':

@@ -123,7 +123,13 @@ static inline u64 get_unaligned_be64(const void *p)
 
 static inline u64 get_unaligned_le64(const void *p)
 {
-	return __builtin_bswap64(get_unaligned_be64(p));
+	const u8 *octets = p;
+	u64 v = 0;
+	int i;
+
+	for (i = 7; i >= 0; i--)
+		v = v << 8 | octets[i];
+	return v;
 }
 
 static inline void put_unaligned_be16(u16 v, void *p)
@@ -148,7 +154,11 @@ static inline void put_unaligned_be64(u64 v, void *p)
 
 static inline void put_unaligned_le64(u64 v, void *p)
 {
-	put_unaligned_be64(__builtin_bswap64(v), p);
+	u8 *octets = p;
+	int i;
+
+	for (i = 0; i < 8; i++, v >>= 8)
+		octets[i] = v;
 }
 
 #define refcount_t struct shim_refcount
