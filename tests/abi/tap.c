@@ -113,10 +113,30 @@ static int is_listed(const struct kssl_suite_info *list, unsigned int count,
 	return 0;
 }
 
-/* The reference's suites, of which this kernel can do without some (see suites.c). */
+/* Has one of the protections so far the same format, tag and version? */
+static int is_like_another(const struct protection *p, uint16_t version)
+{
+	unsigned int i;
+
+	for (i = 0; i < protections_count; i++) {
+		const struct kssl_suite_info *s = &protections[i].suite;
+		const struct protection *other = protection_of(s->suite, s->version);
+
+		if (s->version == version && other->mode == p->mode && other->tag_len == p->tag_len)
+			return 1;
+	}
+	return 0;
+}
+
+/*
+ * The reference's suites, of which this kernel can do without some (see suites.c).
+ * With ABI_FEW, for a kernel that is slow, each protection stands for its suites, and
+ * one protection for those that differ in the cipher or the length of its key.
+ */
 static void read_suites(void)
 {
 	const struct protection *p, *before = NULL;
+	int few = !!getenv("ABI_FEW");
 	struct kssl_suite_info listed[SUITES_MAX];
 	socklen_t len = sizeof(listed);
 	uint16_t id, version;
@@ -132,12 +152,14 @@ static void read_suites(void)
 	for (i = 0; (p = suite_at(i, &id, &version)); i++) {
 		struct kssl_suite_info s = info_of(p, id, version);
 
-		if (!is_listed(listed, len / sizeof(s), &s))
+		if (!is_listed(listed, len / sizeof(s), &s) || (few && p == before))
 			continue;
 		suites[suites_count++] = s;
 		if (p == before)
 			continue;
 		before = p;
+		if (few && is_like_another(p, version))
+			continue;
 		protections[protections_count++].suite = s;
 		if (p->mode != CBC)
 			continue;
