@@ -275,6 +275,10 @@ static struct faulty_aead aeads[] = {
 	AEAD("gcm(aes)", "faulty-gcm-aes", 12),
 	AEAD("ccm(aes)", "faulty-ccm-aes", 16),
 	AEAD("rfc7539(chacha20,poly1305)", "faulty-chacha20-poly1305", 12),
+	AEAD("gcm(camellia)", "faulty-gcm-camellia", 12),
+	AEAD("gcm(aria)", "faulty-gcm-aria", 12),
+	AEAD("gcm(sm4)", "faulty-gcm-sm4", 12),
+	AEAD("ccm(sm4)", "faulty-ccm-sm4", 16),
 };
 
 static int register_aead(struct faulty_aead *f)
@@ -398,6 +402,7 @@ static void faulty_cbc_exit(struct crypto_skcipher *cbc)
 static struct faulty_cbc cbcs[] = {
 	CBC("cbc(aes)", "faulty-cbc-aes"),
 	CBC("cbc(camellia)", "faulty-cbc-camellia"),
+	CBC("cbc(aria)", "faulty-cbc-aria"),
 };
 
 static int register_cbc(struct faulty_cbc *f)
