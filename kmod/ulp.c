@@ -220,12 +220,18 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 	u8 shut;
 
 	sock_poll_wait(file, sock, wait);
-	/* Who a record is for shows only when it is open. */
-	if (!kssl_rx_readable(ctx) && kssl_rx_may_have_record(ctx)) {
+	/*
+	 * Who a record is for shows only when it is open.  Whoever has the lock may just
+	 * now have it out of TCP's queue and not yet in ours, and wakes nobody then.
+	 */
+	if (!kssl_rx_readable(ctx) &&
+	    (kssl_rx_may_have_record(ctx) || sock_owned_by_user_nocheck(sk))) {
 		lock_sock(sk);
 		kssl_rx_pump(ctx, kssl_rx_low_water(&ctx->rx));
 		release_sock(sk);
 	}
+	/* If nobody had the lock any more, what was opened under it is in our queue. */
+	smp_rmb();
 
 	shut = READ_ONCE(sk->sk_shutdown);
 	if (kssl_rx_readable(ctx))

@@ -532,8 +532,16 @@ void link_move(struct link *l, uint64_t up, uint64_t down)
 		fds[0].events = has_more(&l->up) ? POLLIN | POLLOUT : POLLIN;
 		fds[3].events = has_more(&l->down) && !commanded ? POLLOUT : 0;
 		ready = SYS(poll(fds, 4, commanded ? 1 : PATIENCE_MS));
-		if (!ready && !commanded)
-			check_failed(__FILE__, __LINE__, "nothing moves any more");
+		if (!ready && !commanded) {
+			struct kssl_status st = link_status(l);
+
+			check_failed(__FILE__, __LINE__, "nothing moves any more: of %llu bytes up %llu made, %zu of them not sent, %llu got; of %llu down %llu; kernel: state %d, %llu sent, state %d, %llu received",
+				     (unsigned long long)l->up.want, (unsigned long long)l->up.made,
+				     l->up.len - l->up.pos, (unsigned long long)l->up.got,
+				     (unsigned long long)l->down.want, (unsigned long long)l->down.got,
+				     st.tx.state, (unsigned long long)st.tx.bytes,
+				     st.rx.state, (unsigned long long)st.rx.bytes);
+		}
 		if (fds[2].revents && !peer_take_remarks(&l->peer) && fds[2].revents & POLLHUP)
 			fds[2].fd = -1;
 		if (fds[1].revents)
