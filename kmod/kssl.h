@@ -85,6 +85,7 @@ struct kssl_dir {
  * @len: bytes to send, 0 until sealed
  * @sent: bytes TCP has taken
  * @control: not application data
+ * @charged: charged to the socket, for TCP did not take it at once
  */
 struct kssl_buf {
 	struct list_head list;
@@ -94,6 +95,7 @@ struct kssl_buf {
 	unsigned int len;
 	unsigned int sent;
 	bool control;
+	bool charged;
 };
 
 /* Why sending is held. */

@@ -102,7 +102,6 @@ struct kssl_suite {
 	const struct kssl_cipher *cipher;
 };
 
-#define KSSL_SUITES_MAX		128
 extern const struct kssl_suite kssl_suites[];
 extern const unsigned int kssl_suites_count;
 const struct kssl_version *kssl_version_find(u16 wire);

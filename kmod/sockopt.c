@@ -191,31 +191,8 @@ static int give_sized(void *from, u32 known, char __user *optval, int __user *op
 	return 0;
 }
 
-/*
- * Does this kernel have what the suite needs?  0, -ENOPKG or another error.  @absent:
- * the rows before it that it has not.  To ask for an algorithm that is not there means
- * to look for modules, which takes long, so each is asked for once.
- */
-static int has_suite(unsigned int row, unsigned long *absent)
-{
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < row; i++)
-		if (kssl_suites[i].cipher == kssl_suites[row].cipher)
-			break;
-	if (i < row)
-		ret = test_bit(i, absent) ? -ENOPKG : 0;
-	else
-		ret = kssl_crypt_has(kssl_suites[row].cipher);
-	if (ret == -ENOPKG)
-		__set_bit(row, absent);
-	return ret;
-}
-
 static int get_suites(char __user *optval, int __user *optlen, int len)
 {
-	DECLARE_BITMAP(absent, KSSL_SUITES_MAX) = {};
 	unsigned int i, used = 0;
 	int ret;
 
@@ -232,7 +209,7 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 
 		if (len && used + sizeof(info) > len)
 			break;
-		ret = has_suite(i, absent);
+		ret = kssl_crypt_has(suite->cipher);
 		if (ret == -ENOPKG)
 			continue;
 		if (ret)

@@ -166,7 +166,6 @@ const struct kssl_suite kssl_suites[] = {
 };
 
 const unsigned int kssl_suites_count = ARRAY_SIZE(kssl_suites);
-static_assert(ARRAY_SIZE(kssl_suites) <= KSSL_SUITES_MAX);
 
 /**
  * kssl_version_find() - look up a protocol version

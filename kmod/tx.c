@@ -141,7 +141,6 @@ void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf)
 	ctx->tx.bytes += buf->len;
 	if (buf->control)
 		ctx->tx.control_bytes += buf->len;
-	kssl_mem_charge(ctx->sk, buf->len, SK_MEM_SEND);
 	list_add_tail(&buf->list, &ctx->tx.queue);
 }
 
@@ -150,7 +149,8 @@ static void retire(struct kssl_sock *ctx, struct kssl_buf *buf)
 	ctx->tx.bytes -= buf->len - buf->sent;
 	if (buf->control)
 		ctx->tx.control_bytes -= buf->len - buf->sent;
-	kssl_mem_uncharge(ctx->sk, buf->len);
+	if (buf->charged)
+		kssl_mem_uncharge(ctx->sk, buf->len);
 	list_del(&buf->list);
 	kssl_buf_free(buf);
 }
@@ -161,6 +161,19 @@ static void drop_queue(struct kssl_sock *ctx)
 
 	list_for_each_entry_safe(buf, next, &ctx->tx.queue, list)
 		retire(ctx, buf);
+}
+
+/* What TCP did not take is ours to account for until it does. */
+static void charge_queue(struct kssl_sock *ctx)
+{
+	struct kssl_buf *buf;
+
+	list_for_each_entry(buf, &ctx->tx.queue, list) {
+		if (buf->charged)
+			continue;
+		buf->charged = true;
+		kssl_mem_charge(ctx->sk, buf->len, SK_MEM_SEND);
+	}
 }
 
 static int push_buf(struct kssl_sock *ctx, struct kssl_buf *buf, int flags)
@@ -224,6 +237,7 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			tx->control_bytes -= buf->sent - before;
 		if (ret == -EAGAIN || ret == -ENOMEM) {
 			ret = -EAGAIN;
+			charge_queue(ctx);
 			/* No ACK will bring write_space: out of memory. */
 			if (!tcp_sk(sk)->packets_out)
 				kssl_sock_later(ctx, &tx->work, HZ / 10);

@@ -279,7 +279,9 @@ struct kssl_suite_info {
  *   ENOPKG	this kernel lacks the suite's algorithm
  *   EOPNOTSUPP	the suite or version is not known
  *   EPIPE	the socket is closed or its sending failed
- *   ENOMEM, EFAULT
+ *   EKEYEXPIRED	out of sequence numbers
+ *   ENOMEM, EIO	no memory; the cipher failed
+ *   EFAULT
  */
 #define KSSL_BATCH_MAX		(512 * 1024)
 #define KSSL_CONTROL_BUDGET	(576 * 1024)
