@@ -23,12 +23,8 @@ enum {
 static struct keys keys_of(uint16_t suite, unsigned int flags, unsigned int seed)
 {
 	struct keys k = make_keys(seed);
-	unsigned int i;
 
-	for (i = 0; i < suites_count; i++)
-		if (suites[i].suite == suite && suites[i].version == 0x0303)
-			k.suite = suites[i];
-	EQ(k.suite.suite, suite);
+	k.suite = suite_info(suite, 0x0303);
 	k.flags = flags;
 	pattern(k.key, seed, sizeof(k.key));
 	pattern(k.iv, seed + 1, sizeof(k.iv));

@@ -234,7 +234,7 @@ static void opened_is_bounded(void)
 /* Records of one byte cost more than a byte. */
 static void small_records_are_bounded(void)
 {
-	static uint8_t records[1000 * 64];
+	static uint8_t records[1000 * 96];
 	size_t i, len = 0;
 	struct conn c;
 

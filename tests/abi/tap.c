@@ -88,8 +88,9 @@ static struct {
 static unsigned int protections_count;
 
 /* A row as the kernel has to know it. */
-static struct kssl_suite_info info_of(const struct protection *p, uint16_t id, uint16_t version)
+struct kssl_suite_info suite_info(uint16_t id, uint16_t version)
 {
+	const struct protection *p = protection_of(id, version);
 	struct kssl_suite_info s = {
 		.suite = id, .version = version, .key_len = p->key_len, .tag_len = p->tag_len,
 		.iv_len = version == 0x0304 || p->mode == CHACHA ? 12 : 4,
@@ -150,7 +151,7 @@ static void read_suites(void)
 	close(c.fd);
 	close(c.peer.fd);
 	for (i = 0; (p = suite_at(i, &id, &version)); i++) {
-		struct kssl_suite_info s = info_of(p, id, version);
+		struct kssl_suite_info s = suite_info(id, version);
 
 		if (!is_listed(listed, len / sizeof(s), &s) || (few && p == before))
 			continue;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <linux/kssl.h>
 
 /**
@@ -53,9 +54,11 @@ struct test {
 /* The variant of this run. */
 extern const struct variant *v;
 
-/* Every suite that this kernel has. */
+/* Every suite that this kernel has; with ABI_FEW some of them. */
 extern struct kssl_suite_info suites[];
 extern unsigned int suites_count;
+/* Any suite of the reference's table. */
+struct kssl_suite_info suite_info(uint16_t id, uint16_t version);
 
 #define is_13()		(v->suite.version == 0x0304)
 #define is_cbc()	(v->suite.mac_key_len > 0)

@@ -177,6 +177,8 @@ static int change(void)
 		return CHAMELEON_CUT_OFF;
 	EQ(n, sizeof(me.mind));
 	apply();
+	/* Now, for the answer to what it begins may be its end. */
+	EQ(SYS(write(me.control, "", 1)), 1);
 	if (me.mind.renegotiate) {
 		ERR_clear_error();
 		EQ(SSL_renegotiate(me.ssl), 1);
@@ -184,7 +186,6 @@ static int change(void)
 		if (n <= 0 && SSL_get_error(me.ssl, n) != SSL_ERROR_WANT_READ)
 			return ending(n);
 	}
-	EQ(SYS(write(me.control, "", 1)), 1);
 	return -1;
 }
 
