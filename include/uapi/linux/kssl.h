@@ -7,6 +7,9 @@
  * Attended:    getsockopt(fd, SOL_KSSL, KSSL_CONTROL) gives the control file.
  *              Its holder (the helper) shakes hands in the plain phase, installs
  *              keys, and answers every control record from then on.
+ * Orphaned:    the helper is gone, and KSSL_POLICY_ORPHAN said that the connection
+ *              lives on: the kernel does KeyUpdates, drops tickets, ignores
+ *              HelloRequests and refuses renegotiations.
  * Unattended:  setsockopt(fd, SOL_KSSL, KSSL_TX_KEY / KSSL_RX_KEY) with keys from
  *              elsewhere; control records then travel as control messages.
  *
@@ -30,7 +33,10 @@
  *   ECONNABORTED   the peer sent a fatal alert               none
  *   ECONNRESET     FIN without close_notify (truncation),
  *                  or a TCP reset                            none
- *   ETIMEDOUT      the helper did not answer in time         internal_error (80)
+ *   EDQUOT         the peer exceeded a limit of struct
+ *                  kssl_policy                               unexpected_message (10)
+ *   ETIMEDOUT      the helper, or the peer in the middle of
+ *                  a handshake, did not answer in time       internal_error (80)
  *   ESRCH          the helper is gone                        internal_error (80)
  *   EPIPE          write after close_notify or shutdown      none
  *   ENOKEY         no key and nobody who could bring one     none
@@ -76,12 +82,17 @@
 #define KSSL_STATUS		4	/* get: struct kssl_status */
 #define KSSL_ERROR		5	/* get: struct kssl_error */
 #define KSSL_SUITES		6	/* get: array of struct kssl_suite_info */
+#define KSSL_POLICY		7	/* set, get: struct kssl_policy */
+#define KSSL_RENEGOTIATE	8	/* set: int, KSSL_RENEG_*; get: int */
 
 /*
- * Control message (cmsg_level SOL_KSSL), unattended sockets only: one __u8, the
- * TLS content type of the record sent, or of what was received.
+ * Control messages (cmsg_level SOL_KSSL).  RECORD_TYPE, unattended sockets only: one
+ * __u8, the TLS content type of the record sent, or of what was received.  IDENTITY,
+ * if KSSL_POLICY_IDENTITY asks for it: one __u32 with what recvmsg() gives, see
+ * struct kssl_status.
  */
 #define KSSL_RECORD_TYPE	1
+#define KSSL_IDENTITY		2
 
 /* Content types (RFC 8446 5.1, RFC 5246 6.2.1). */
 #define KSSL_TYPE_CHANGE_CIPHER_SPEC	20
@@ -95,6 +106,7 @@
 #define KSSL_KEY_MAX		32
 #define KSSL_IV_MAX		16
 #define KSSL_MAC_KEY_MAX	48
+#define KSSL_SECRET_MAX		48
 
 /**
  * struct kssl_key - keys of one direction
@@ -113,6 +125,10 @@
  * @key: cipher key
  * @iv: fixed part of the nonce
  * @mac_key: MAC key
+ * @secret_len: bytes used of @secret: 0, or in TLS 1.3 as long as the suite's hash
+ * @reserved2: zero
+ * @secret: traffic secret that @key and @iv were derived from (RFC 8446 7.3); with
+ *	it the kernel can do a KeyUpdate itself.  EOPNOTSUPP for suites with SM3
  *
  * Keys go in and never come out.
  */
@@ -130,6 +146,9 @@ struct kssl_key {
 	__u8	key[KSSL_KEY_MAX];
 	__u8	iv[KSSL_IV_MAX];
 	__u8	mac_key[KSSL_MAC_KEY_MAX];
+	__u8	secret_len;
+	__u8	reserved2[7];
+	__u8	secret[KSSL_SECRET_MAX];
 };
 
 /*
@@ -188,12 +207,20 @@ struct kssl_dir_status {
  * @attended: 1 while a helper holds the control file
  * @established: 1 when received application data is legal
  * @reserved: zero
- * @handshakes: handshakes and rekeys completed (KSSL_OP_DONE)
+ * @handshakes: handshakes and rekeys completed (KSSL_OP_DONE), KeyUpdates of the
+ *	kernel not among them
  * @holds: how often sending was held since the attach
  * @hold_last_ns: length of the last finished hold of sending, nanoseconds
  * @hold_max_ns: longest one, nanoseconds
  * @tx: sending
  * @rx: receiving
+ * @orphan: 1 if the helper is gone and the connection lives on
+ * @waits: KSSL_WAITS_*: whom a handshake waits for
+ * @reserved2: zero
+ * @identity: how often the peer's identity had changed when the next byte to read was
+ *	received; one call of recvmsg() or splice() never gives bytes of two identities
+ * @key_updates_sent: KeyUpdates that the kernel did itself
+ * @key_updates_received: likewise
  */
 struct kssl_status {
 	__u32	size;
@@ -206,7 +233,18 @@ struct kssl_status {
 	__u64	hold_max_ns;
 	struct kssl_dir_status tx;
 	struct kssl_dir_status rx;
+	__u8	orphan;
+	__u8	waits;
+	__u16	reserved2;
+	__u32	identity;
+	__u32	key_updates_sent;
+	__u32	key_updates_received;
 };
+
+/* struct kssl_status.waits */
+#define KSSL_WAITS_HELPER	0x1	/* its clock runs */
+#define KSSL_WAITS_PEER		0x2	/* its clock runs */
+#define KSSL_WAITS_READER	0x4	/* the peer's answer may be behind data nobody reads; no clock */
 
 /* struct kssl_error.who */
 #define KSSL_WHO_NONE		0
@@ -235,6 +273,83 @@ struct kssl_error {
 	__u32	x509;
 	char	text[128];
 };
+
+/**
+ * struct kssl_policy - what a connection bears, and what happens by itself
+ * @size: sizeof(struct kssl_policy) as the caller knows it
+ * @flags: KSSL_POLICY_*
+ * @helper_ms: how long the helper may take to answer a control record (30000)
+ * @peer_ms: how long the peer may take for its next message of a handshake (30000);
+ *	does not run in the plain phase, nor while the answer may be behind data that
+ *	the application has not read
+ * @lookahead: bytes opened ahead of the reader (65536, at most 1 MiB)
+ * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
+ * @flight_max: bytes of handshake messages of the peer in one handshake (262144)
+ * @starts_max: renegotiations that the peer may start in @starts_ms (60)
+ * @starts_ms: see there (60000)
+ * @useless_max: KeyUpdates and records without application data in a row (64)
+ * @tx_soft: records under one sending key until a new one is asked for
+ * @tx_hard: records of application data under one sending key, then EKEYEXPIRED
+ * @rx_soft: likewise, receiving
+ * @rx_hard: likewise
+ * @rekey_bytes: application bytes, either way, after which a new key is asked for
+ * @rekey_records: records, likewise
+ * @rekey_ms: time, likewise
+ * @reserved: zero
+ *
+ * Zero means the default: the number in brackets, for the usage limits what the
+ * suite allows (RFC 8446 5.5; RFC 9147 4.5.3 for CCM), for rekey_* never.  A usage
+ * limit above the suite's is the suite's.  For block ciphers of 64 bits these
+ * limits count blocks.
+ *
+ * Setting it changes all of it at once, at any time after the attach.  A new key is
+ * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when everything received was read;
+ * with KSSL_POLICY_KEY_UPDATE, or without a helper, by a KeyUpdate of the kernel.
+ * Exceeding message_max, flight_max, starts_max or useless_max is EDQUOT.
+ */
+struct kssl_policy {
+	__u32	size;
+	__u32	flags;
+	__u32	helper_ms;
+	__u32	peer_ms;
+	__u32	lookahead;
+	__u32	message_max;
+	__u32	flight_max;
+	__u32	starts_max;
+	__u32	starts_ms;
+	__u32	useless_max;
+	__u64	tx_soft;
+	__u64	tx_hard;
+	__u64	rx_soft;
+	__u64	rx_hard;
+	__u64	rekey_bytes;
+	__u64	rekey_records;
+	__u32	rekey_ms;
+	__u32	reserved;
+};
+
+/* struct kssl_policy.flags */
+#define KSSL_POLICY_ORPHAN	0x1	/* live on when the helper is gone */
+#define KSSL_POLICY_KEY_UPDATE	0x2	/* the kernel does KeyUpdates, where keys bring a secret */
+#define KSSL_POLICY_IDENTITY	0x4	/* recvmsg() gives KSSL_IDENTITY */
+
+/*
+ * KSSL_RENEGOTIATE asks the helper for a handshake, as connect(2) asks TCP: set waits
+ * until it is over (SO_SNDTIMEO counts), or is EINPROGRESS on a non-blocking socket,
+ * and EALREADY while one is asked for.  get tells how the last one ended: 0,
+ * EINPROGRESS, or the positive errno that set would have given:
+ *   EOPNOTSUPP		not with this version, protocol or peer
+ *   ECONNREFUSED	the peer refused; the connection lives
+ *   ENOTCONN		no handshake yet;  EINVAL: not one of KSSL_RENEG_*
+ *   ESRCH		no helper
+ *   EINTR		set only: a signal came; the handshake goes on
+ * or the error of the connection.  In TLS 1.3 FULL and RESUME mean a KeyUpdate both
+ * ways, and the others post-handshake authentication (RFC 8446 4.6.2).
+ */
+#define KSSL_RENEG_FULL		0
+#define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
+#define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
+#define KSSL_RENEG_REQUIRE_CERT	3	/* server: demand one */
 
 /**
  * struct kssl_suite_info - one row of KSSL_SUITES: what this kernel can carry
@@ -292,8 +407,11 @@ struct kssl_suite_info {
  * @kind: KSSL_MSG_*
  * @type: content type (RECORD, RAW) or KSSL_EV_* (EVENT)
  * @flags: zero
- * @epoch: receive epoch the record was read under, 0 in the plain phase
- * @value: positive errno for KSSL_EV_CLOSED and KSSL_EV_FAILED, else zero
+ * @epoch: receive epoch the record was read under, 0 in the plain phase; for
+ *	KSSL_EV_KEY_UPDATE the one now in use; for KSSL_EV_REQUEST its number
+ * @value: sending epoch (RECORD, KSSL_EV_KEY_UPDATE); positive errno
+ *	(KSSL_EV_CLOSED, KSSL_EV_FAILED); KSSL_REKEY_* (KSSL_EV_REKEY); KSSL_RENEG_*
+ *	(KSSL_EV_REQUEST); else zero
  */
 struct kssl_msg {
 	__u32	len;
@@ -312,6 +430,16 @@ struct kssl_msg {
 #define KSSL_EV_EOF		2	/* FIN without close_notify */
 #define KSSL_EV_CLOSE_NOTIFY	3	/* close_notify received */
 #define KSSL_EV_FAILED		4	/* fatal error, see KSSL_ERROR */
+#define KSSL_EV_REKEY		5	/* a new key is wanted */
+#define KSSL_EV_KEY_UPDATE	6	/* the kernel did one KeyUpdate or several */
+#define KSSL_EV_REQUEST		7	/* KSSL_RENEGOTIATE; answer with KSSL_OP_RESULT */
+
+/* struct kssl_msg.value of KSSL_EV_REKEY: all reasons since it was last read. */
+#define KSSL_REKEY_TX		0x1	/* tx_soft */
+#define KSSL_REKEY_RX		0x2	/* rx_soft */
+#define KSSL_REKEY_BYTES	0x4
+#define KSSL_REKEY_RECORDS	0x8
+#define KSSL_REKEY_TIME		0x10
 
 #define KSSL_MSG_MAX		(16 + 5 + 16384 + 2048)
 
@@ -345,6 +473,13 @@ struct kssl_op {
  * @KSSL_OP_DONE: the handshake or rekey is over; counted in KSSL_STATUS
  * @KSSL_OP_FAIL: payload struct kssl_error; its alert (if has_alert) goes out as
  *	fatal, then both directions fail with err.  Must be last
+ * @KSSL_OP_KEY_UPDATE: TLS 1.3, the sending key has its secret: a KeyUpdate goes out
+ *	that asks the peer for one too if the payload, one octet, is 1 (RFC 8446
+ *	4.6.3), and the key that follows from the secret is used from the next record on
+ * @KSSL_OP_AWAIT: the peer owes a message though sending is not held; its clock runs
+ *	until RELEASE or DONE
+ * @KSSL_OP_IDENTITY: what is received from now on is another identity's
+ * @KSSL_OP_RESULT: payload struct kssl_result: how what KSSL_EV_REQUEST asked for ended
  */
 enum kssl_op_code {
 	KSSL_OP_HOLD = 1,
@@ -357,6 +492,20 @@ enum kssl_op_code {
 	KSSL_OP_ESTABLISHED,
 	KSSL_OP_DONE,
 	KSSL_OP_FAIL,
+	KSSL_OP_KEY_UPDATE,
+	KSSL_OP_AWAIT,
+	KSSL_OP_IDENTITY,
+	KSSL_OP_RESULT,
+};
+
+/**
+ * struct kssl_result - answer to KSSL_EV_REQUEST
+ * @id: struct kssl_msg.epoch of the event; of another one it is ignored
+ * @err: 0 or positive errno
+ */
+struct kssl_result {
+	__u32	id;
+	__u32	err;
 };
 
 #endif /* _UAPI_LINUX_KSSL_H */
