@@ -76,6 +76,7 @@ static void on_event(struct kssl *k, const struct kssl_event_info *info, void *a
 
 	(void)k;
 	pthread_mutex_lock(&l->lock);
+	l->counts[info->event][!!info->by_peer]++;
 	if (l->events_count < EVENTS_MAX) {
 		e = &l->events[l->events_count];
 		e->event = info->event;
@@ -93,12 +94,9 @@ static void on_event(struct kssl *k, const struct kssl_event_info *info, void *a
 
 static int count_locked(const struct link *l, enum kssl_event event, int by_peer)
 {
-	int i, count = 0;
+	const int *counts = l->counts[event];
 
-	for (i = 0; i < l->events_count; i++)
-		count += l->events[i].event == event &&
-			 (by_peer == ANYBODY || l->events[i].by_peer == by_peer);
-	return count;
+	return by_peer == ANYBODY ? counts[0] + counts[1] : counts[by_peer];
 }
 
 int link_count(struct link *l, enum kssl_event event, int by_peer)

@@ -74,10 +74,11 @@ struct stream {
  * @watch: who does, NULL if nobody
  * @at: when @up has made so many bytes, @then is called, once
  * @then: may be NULL
- * @lock: protects @events and @events_count
+ * @lock: protects @events, @events_count and @counts
  * @happened: a new one is there
- * @events: in order
+ * @events: in order, the first of them
  * @events_count: how many
+ * @counts: of all that there were, by what happened and by whom
  * @tell: prints an event at once, may be NULL
  */
 struct link {
@@ -101,6 +102,7 @@ struct link {
 	pthread_cond_t happened;
 	struct event events[EVENTS_MAX];
 	int events_count;
+	int counts[KSSL_EVENT_CLOSED + 1][2];
 	void (*tell)(const struct link *l, const struct event *event);
 };
 
