@@ -31,6 +31,7 @@ static int control;
  * @control: where it is told
  * @got_hello: a ServerHello of this handshake came
  * @due: as client it is to begin a renegotiation
+ * @urge: it is to begin one of those, or to send a KeyUpdate, when it can
  * @random: state of a generator
  * @tally: so far
  * @arrived: not yet written to @out
@@ -48,6 +49,7 @@ static struct self {
 	int control;
 	int got_hello;
 	int due;
+	int urge;
 	uint64_t random;
 	struct tally tally;
 	uint8_t arrived[SSL3_RT_MAX_PLAIN_LENGTH];
@@ -194,8 +196,15 @@ static void flush_arrived(void)
 	if (n < 0 && errno == EAGAIN)
 		return;
 	me.arrived_pos += SYS(n);
-	if (me.arrived_pos == me.arrived_len)
-		me.arrived_pos = me.arrived_len = 0;
+	if (me.arrived_pos < me.arrived_len)
+		return;
+	me.arrived_pos = 0;
+	me.arrived_len = 0;
+}
+
+static void feel_urge(void)
+{
+	me.urge |= me.mind.unrest && !any(me.mind.unrest);
 }
 
 /* What comes, and what that leads to; -1, or how it ended. */
@@ -210,6 +219,7 @@ static int receive(void)
 		if (n <= 0)
 			return SSL_get_error(me.ssl, n) == SSL_ERROR_WANT_READ ? -1 : ending(n);
 		me.arrived_len = n;
+		feel_urge();
 		flush_arrived();
 	}
 	return -1;
@@ -250,6 +260,7 @@ static int renegotiate(void)
 
 static int begin(void)
 {
+	me.urge = 0;
 	if (is_13()) {
 		ERR_clear_error();
 		EQ(SSL_key_update(me.ssl, any(2) ? SSL_KEY_UPDATE_REQUESTED :
@@ -272,6 +283,7 @@ static int change(void)
 	EQ(n, sizeof(me.mind));
 	if (me.mind.unrest && !me.random)
 		me.random = me.mind.seed | 1;
+	me.urge &= me.mind.unrest != 0;
 	apply();
 	/* Now, for the answer to what it begins may be its end. */
 	EQ(SYS(write(me.control, &me.tally, sizeof(me.tally))), sizeof(me.tally));
@@ -300,7 +312,8 @@ static int send_more(void)
 	n = SSL_write(me.ssl, buf, n);
 	if (n <= 0)
 		return ending(n);
-	return me.mind.unrest && !any(me.mind.unrest) ? begin() : -1;
+	feel_urge();
+	return -1;
 }
 
 static int be(void)
@@ -326,7 +339,9 @@ static int be(void)
 		fds[2].events = SSL_in_init(me.ssl) || me.due ? 0 : POLLIN;
 		fds[3].fd = me.arrived_len ? me.out : -1;
 		SYS(poll(fds, 4, me.due && !me.arrived_len ? 0 : -1));
-		if (fds[3].revents)
+		if (me.urge && may_send())
+			end = begin();
+		else if (fds[3].revents)
 			flush_arrived();
 		else if (fds[2].revents & POLLHUP || fds[1].revents & POLLHUP)
 			end = CHAMELEON_CUT_OFF;

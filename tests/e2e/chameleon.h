@@ -20,8 +20,8 @@
  * @no_etm: no encrypt-then-MAC
  * @no_ems: no extended master secret
  * @renegotiate: begin now
- * @unrest: nonzero: records have any length, and behind one in so many it begins a
- *	renegotiation, or sends a KeyUpdate that may request one
+ * @unrest: nonzero: records have any length, and behind one in so many, of either side,
+ *	it begins a renegotiation, or sends a KeyUpdate that may request one
  * @seed: of its randomness, if there is unrest
  */
 struct mind {

@@ -14,6 +14,9 @@
 /* Longest silence on all sides that is waited for: the machine may be emulated and busy. */
 #define PATIENCE_MS	90000
 
+/* A peer that has not sent for so long, and could, is believed to be stuck. */
+#define QUIET_MS	1000
+
 /* How much of the peer's remarks is worth showing. */
 #define REMARKS_SHOWN	1000
 
@@ -420,6 +423,12 @@ static int has_more(const struct stream *s)
 	return s->pos < s->len || s->made < s->want;
 }
 
+void link_sent(struct link *l, const uint8_t *buf, size_t len)
+{
+	l->sent += len;
+	update(l->sent_digest, buf, len);
+}
+
 static int push_up(struct link *l)
 {
 	struct stream *s = &l->up;
@@ -431,8 +440,7 @@ static int push_up(struct link *l)
 			break_lines(s);
 	}
 	n = push(s, l->fd);
-	l->sent += n;
-	update(l->sent_digest, s->buf + s->pos - n, n);
+	link_sent(l, s->buf + s->pos - n, n);
 	if (l->then && s->made - (s->len - s->pos) >= l->at) {
 		void (*then)(struct link *l) = l->then;
 
@@ -460,7 +468,7 @@ static void arrived(struct stream *s, const uint8_t *buf, size_t len)
 			     (unsigned long long)s->got, (unsigned long long)s->want);
 }
 
-static void count_received(struct link *l, const uint8_t *buf, size_t len)
+void link_received(struct link *l, const uint8_t *buf, size_t len)
 {
 	struct wire_mark *mark = l->marks_count ? &l->marks[l->marks_count - 1] : NULL;
 
@@ -485,7 +493,7 @@ static int take_socket(struct link *l)
 	SYS(n);
 	if (!n)
 		check_failed(__FILE__, __LINE__, "the peer closed the connection");
-	count_received(l, buf, n);
+	link_received(l, buf, n);
 	arrived(l->peer.echo ? &l->up : &l->down, buf, peer_sift(&l->peer, buf, n));
 	return 1;
 }
@@ -507,7 +515,7 @@ static int is_done(const struct link *l)
 	       !has_more(&l->up) && !has_more(&l->down);
 }
 
-void link_move(struct link *l, uint64_t up, uint64_t down)
+static void move(struct link *l, uint64_t up, uint64_t down, int unread)
 {
 	struct pollfd fds[4] = {
 		{ .fd = l->fd },
@@ -522,14 +530,17 @@ void link_move(struct link *l, uint64_t up, uint64_t down)
 	if (!l->peer.echo)
 		l->down.want += down;
 	while (!is_done(l)) {
-		int ready;
+		int ready, quiet;
 
 		/* A command must be alone in what the peer reads. */
 		if (commanded)
 			commanded = !peer_is_idle(&l->peer);
-		fds[0].events = has_more(&l->up) ? POLLIN | POLLOUT : POLLIN;
+		fds[0].events = (unread ? 0 : POLLIN) | (has_more(&l->up) ? POLLOUT : 0);
 		fds[3].events = has_more(&l->down) && !commanded ? POLLOUT : 0;
-		ready = SYS(poll(fds, 4, commanded ? 1 : PATIENCE_MS));
+		quiet = unread && l->up.got == l->up.want;
+		ready = SYS(poll(fds, 4, commanded ? 1 : quiet ? QUIET_MS : PATIENCE_MS));
+		if (!ready && quiet)
+			break;
 		if (!ready && !commanded) {
 			struct kssl_status st = link_status(l);
 
@@ -554,6 +565,16 @@ void link_move(struct link *l, uint64_t up, uint64_t down)
 	l->at = 0;
 }
 
+void link_move(struct link *l, uint64_t up, uint64_t down)
+{
+	move(l, up, down, 0);
+}
+
+void link_move_unread(struct link *l, uint64_t up, uint64_t down)
+{
+	move(l, up, down, 1);
+}
+
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l))
 {
 	l->at = bytes;
@@ -563,8 +584,7 @@ void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l))
 void link_send(struct link *l, const char *text)
 {
 	EQ(SYS(write(l->fd, text, strlen(text))), strlen(text));
-	l->sent += strlen(text);
-	update(l->sent_digest, (const uint8_t *)text, strlen(text));
+	link_sent(l, (const uint8_t *)text, strlen(text));
 }
 
 /* What comes while no data is under way. What the socket has to say about its end stays there. */
@@ -574,7 +594,7 @@ static void take_remarks(struct link *l)
 	ssize_t n = read(l->fd, buf, sizeof(buf));
 
 	if (n > 0) {
-		count_received(l, buf, n);
+		link_received(l, buf, n);
 		EQ(peer_sift(&l->peer, buf, n), 0);
 	}
 	if (l->peer.binary)

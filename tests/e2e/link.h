@@ -125,10 +125,15 @@ void link_close(struct link *l);
 
 /* Move so many bytes more, both ways at once. An echo sends @up back, then @down is not asked. */
 void link_move(struct link *l, uint64_t up, uint64_t down);
+/* Likewise, but nothing is read from our socket: until @up has arrived and the peer can send no more. */
+void link_move_unread(struct link *l, uint64_t up, uint64_t down);
 /* In the next link_move(), after so many bytes sent, call @then. */
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l));
 /* Send something that is not data, such as a command to gnutls-serv. */
 void link_send(struct link *l, const char *text);
+/* A test has written to our socket by itself, in this order; or has read from it. */
+void link_sent(struct link *l, const uint8_t *buf, size_t len);
+void link_received(struct link *l, const uint8_t *buf, size_t len);
 /* What arrived is what was sent, by number and digest. */
 void link_check_data(struct link *l);
 /* Digests so far, of the four ends: sent up, arrived up, sent down, arrived down. */

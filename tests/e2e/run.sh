@@ -5,8 +5,8 @@ cd "$(dirname "$0")/../.." || exit 1
 # As udev has done where there is one.
 modprobe -q aesni-intel
 case $(uname -r) in
-*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-40} ;;
-*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-150} ;;
+*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-20} ;;
+*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-60} ;;
 esac
 export E2E_BULK_MB E2E_STORM
 set --
