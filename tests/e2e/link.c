@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Connections to unmodified peers, and data over them. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -182,9 +184,35 @@ static int connect_to(struct peer *p)
 	}
 }
 
-static int listen_on_loopback(int *port)
+/* Where link_pair() connects: our address, and the network namespaces if there are two. */
+static struct {
+	const char *address;
+	int ours;
+	int peers;
+} place = { .address = "127.0.0.1", .ours = -1, .peers = -1 };
+
+void link_place(const char *address, int peers)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	place.address = address;
+	place.ours = SYS(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	place.peers = peers;
+}
+
+static int peers_socket(void)
+{
+	int fd;
+
+	if (place.peers >= 0)
+		SYS(setns(place.peers, CLONE_NEWNET));
+	fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (place.peers >= 0)
+		SYS(setns(place.ours, CLONE_NEWNET));
+	return fd;
+}
+
+static int listen_here(int *port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(place.address) };
 	socklen_t len = sizeof(addr);
 	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
@@ -235,7 +263,7 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 		have_socket(l, connect_to(&l->peer));
 		return;
 	}
-	pfd.fd = listen_on_loopback(&port);
+	pfd.fd = listen_here(&port);
 	watch_port(l, port);
 	peer_start(&l->peer, setup, port);
 	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
@@ -245,9 +273,8 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 
 int link_pair(struct link *l, int server)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int port, listener = listen_on_loopback(&port);
-	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(place.address) };
+	int port, listener = listen_here(&port), fd = peers_socket();
 
 	link_init(l, server);
 	watch_port(l, port);

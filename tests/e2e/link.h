@@ -112,6 +112,8 @@ struct kssl_config *link_config(const char *cert);
 /* Without a peer: everything but a socket; and with one whose other end is returned. */
 void link_init(struct link *l, int server);
 int link_pair(struct link *l, int server);
+/* From now on link_pair() connects @address of ours, as text, with a socket of the network namespace @peers. */
+void link_place(const char *address, int peers);
 /* Start the peer and connect the two by TCP. */
 void link_tcp(struct link *l, const struct peer_setup *setup);
 /* Our side's handshake; NULL with errno if it fails. @name: the server we want to talk to. */

@@ -7,6 +7,9 @@
 #include <sys/socket.h>
 #include "unrest.h"
 
+/* Data each way at a time. */
+#define DATA	400000
+
 static uint64_t seed;
 
 static void make_seed(void)
@@ -82,6 +85,31 @@ unsigned int unrest_changes(struct unrest *u)
 	struct kssl_status st = link_status(&u->l);
 
 	return is_13() ? st.tx.epoch + st.rx.epoch - 2 : st.handshakes - 1;
+}
+
+/* Somewhere in what is still to be sent. */
+static void start_later(struct link *l)
+{
+	struct unrest *u = (struct unrest *)l;
+	uint64_t at = l->up.made + 1 + any(DATA / 10);
+
+	unrest_start(u);
+	if (at >= l->up.want)
+		return;
+	l->at = at;
+	l->then = start_later;
+}
+
+void unrest_move(struct unrest *u, unsigned int count)
+{
+	unsigned int moves = 0;
+
+	while (unrest_changes(u) < count) {
+		CHECK(moves++ < count + 10);
+		link_at(&u->l, 1 + any(DATA / 10), start_later);
+		link_move(&u->l, DATA, DATA);
+		link_check_data(&u->l);
+	}
 }
 
 /* ---- the end ---- */

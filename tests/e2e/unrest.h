@@ -10,7 +10,7 @@
 
 /**
  * struct unrest - it
- * @l: the connection
+ * @l: the connection; first, so that its callbacks find the rest
  * @mind: what its peer was told last
  * @started: renegotiations or KeyUpdates that we began
  * @requested: those of the KeyUpdates that requested one
@@ -40,6 +40,9 @@ void unrest_start(struct unrest *u);
 
 /* Keys of both directions, or renegotiations, that came after the first. */
 unsigned int unrest_changes(struct unrest *u);
+
+/* Move data both ways, and let us begin at random too, until there were so many changes. */
+void unrest_move(struct unrest *u, unsigned int count);
 
 /* The end: what is under way completes, the counts of both sides agree, data passes, all is closed. */
 void unrest_end(struct unrest *u);
