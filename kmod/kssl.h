@@ -54,15 +54,6 @@
 #define KSSL_ALERT_WARNING		1
 #define KSSL_ALERT_FATAL		2
 
-/* Handshake messages, RFC 8446 4 and RFC 5246 7.4, and what a KeyUpdate says. */
-#define KSSL_HANDSHAKE_HELLO_REQUEST	0
-#define KSSL_HANDSHAKE_CLIENT_HELLO	1
-#define KSSL_HANDSHAKE_SERVER_HELLO	2
-#define KSSL_HANDSHAKE_TICKET		4
-#define KSSL_HANDSHAKE_KEY_UPDATE	24
-#define KSSL_UPDATE_NOT_REQUESTED	0
-#define KSSL_UPDATE_REQUESTED		1
-
 struct kssl_sock;
 
 /* ---- the connection ---- */
