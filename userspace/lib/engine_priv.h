@@ -116,6 +116,7 @@ struct kssl_request {
  * @fresh: messages of this step, likewise
  * @alert: fatal alert OpenSSL wanted sent in this step, or KSSL_NO_ALERT
  * @updates_asked: KeyUpdates requested from the peer and not yet come
+ * @answer_due: the peer has started one since ours, so the kernel's next may be an answer
  * @live: TLS 1.3: epochs of the kernel, [0] receiving, [1] sending
  * @epoch: likewise, those OpenSSL and the shims are at; never ahead of @live
  * @request: what KSSL_EV_REQUEST asked for
@@ -156,6 +157,7 @@ struct kssl_engine {
 	uint32_t fresh[2];
 	int alert;
 	unsigned int updates_asked;
+	bool answer_due;
 	uint32_t live[2];
 	uint32_t epoch[2];
 	struct kssl_request request;
@@ -202,6 +204,7 @@ void kssl_bounce_die(struct kssl_engine *e, struct kssl_batch *batch, size_t mar
 void kssl_bounce_die_inside(struct kssl_engine *e, struct kssl_batch *batch, size_t mark);
 
 /* update.c */
+void kssl_update_first(struct kssl_engine *e);
 void kssl_update_note(struct kssl_engine *e, uint32_t receiving, uint32_t sending,
 		      struct kssl_batch *batch);
 int kssl_update_catch_up(struct kssl_engine *e);

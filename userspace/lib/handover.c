@@ -303,8 +303,7 @@ const char *kssl_handover(struct kssl_engine *e, struct kssl_batch *batch)
 		kssl_batch_add(batch, KSSL_OP_CONTINUE, 0, NULL, 0);
 		kssl_batch_add(batch, KSSL_OP_DONE, 0, NULL, 0);
 		e->phase = KSSL_PHASE_OPEN;
-		e->live[KSSL_RECEIVING] = e->epoch[KSSL_RECEIVING] = 1;
-		e->live[KSSL_SENDING] = e->epoch[KSSL_SENDING] = 1;
+		kssl_update_first(e);
 		kssl_policy_remember(e);
 		kssl_engine_keep_session(e);
 		if (e->identity.http2)	/* RFC 9113 9.2.1 */

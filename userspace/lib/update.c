@@ -17,6 +17,20 @@
 
 /* ---- keys ---- */
 
+/**
+ * kssl_update_first() - the first keys were handed over
+ * @e: engine
+ */
+void kssl_update_first(struct kssl_engine *e)
+{
+	int i;
+
+	for (i = KSSL_RECEIVING; i <= KSSL_SENDING; i++) {
+		e->live[i] = 1;
+		e->epoch[i] = 1;
+	}
+}
+
 /* The next key of one direction, in the shim too (RFC 8446 7.2). */
 static int advance(struct kssl_engine *e, bool sending, struct kssl_key *key)
 {
@@ -71,10 +85,11 @@ int kssl_update_key(struct kssl_engine *e, bool sending, struct kssl_batch *batc
 void kssl_update_note(struct kssl_engine *e, uint32_t receiving, uint32_t sending,
 		      struct kssl_batch *batch)
 {
-	bool by_peer = !e->updates_asked, received = receiving > e->live[KSSL_RECEIVING];
 	uint32_t from = e->live[KSSL_RECEIVING];
+	bool by_peer = !e->updates_asked;
 
-	if (received) {
+	if (receiving > from) {
+		e->answer_due |= by_peer;
 		e->live[KSSL_RECEIVING] = receiving;
 		e->updates_asked -= e->updates_asked < receiving - from ? e->updates_asked :
 									  receiving - from;
@@ -84,8 +99,8 @@ void kssl_update_note(struct kssl_engine *e, uint32_t receiving, uint32_t sendin
 	from = e->live[KSSL_SENDING];
 	if (sending > from) {
 		e->live[KSSL_SENDING] = sending;
-		/* Alone it is one that became due here, else most likely an answer. */
-		kssl_engine_key_event(e, received && by_peer, true, from);
+		kssl_engine_key_event(e, e->answer_due, true, from);
+		e->answer_due = false;
 	}
 }
 
@@ -208,12 +223,22 @@ int kssl_update_take(struct kssl_engine *e, struct kssl_batch *batch)
 }
 
 /* Let the kernel send one. OpenSSL will be told when it has to know. */
-static void have_sent(struct kssl_engine *e, bool request, struct kssl_batch *batch)
+static int have_sent(struct kssl_engine *e, bool request, struct kssl_batch *batch)
 {
 	const uint8_t octet = request;
 
 	kssl_batch_add(batch, KSSL_OP_KEY_UPDATE, 0, &octet, sizeof(octet));
 	e->live[KSSL_SENDING]++;
+	return 0;
+}
+
+static int send_ours(struct kssl_engine *e, bool request, struct kssl_batch *batch)
+{
+	int ret = send_update(e, request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED,
+			      batch);
+
+	kssl_bounce_add(batch, KSSL_OP_DONE);
+	return ret;
 }
 
 /**
@@ -243,14 +268,9 @@ int kssl_engine_key_update(struct kssl_engine *e, bool request, struct kssl_batc
 		return -EALREADY;
 	kssl_bounce_begin(e);
 	*why = e->error.text;
-	if (e->kernel_updates) {
-		have_sent(e, request, batch);
-	} else if (send_update(e, request ? SSL_KEY_UPDATE_REQUESTED :
-					    SSL_KEY_UPDATE_NOT_REQUESTED, batch)) {
+	if ((e->kernel_updates ? have_sent : send_ours)(e, request, batch)) {
 		kssl_bounce_die_inside(e, batch, mark);
 		return -EIO;
-	} else {
-		kssl_bounce_add(batch, KSSL_OP_DONE);
 	}
 	e->updates_asked += request;
 	kssl_engine_key_event(e, false, true, from);
