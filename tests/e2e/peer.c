@@ -183,6 +183,26 @@ static void nss_client(struct command *c, const struct peer_setup *s, int port)
 	add_nss(c, s, port);
 }
 
+static void add_jsse(struct command *c, const char *role, const struct peer_setup *s, int port)
+{
+	add2(c, "build/tests/e2e/java/bin/java", "-XX:TieredStopAtLevel=1");
+	add2(c, "-cp", "build/tests/e2e/java");
+	add2(c, "Jsse", role);
+	add_text(c, "%d", port);
+	add_text(c, "TLSv1.%d", s->version - 0x0301);
+	add_text(c, "%s/java", certs);
+}
+
+static void jsse_server(struct command *c, const struct peer_setup *s, int port)
+{
+	add_jsse(c, "server", s, port);
+}
+
+static void jsse_client(struct command *c, const struct peer_setup *s, int port)
+{
+	add_jsse(c, "client", s, port);
+}
+
 /* ---- processes ---- */
 
 static void make_pipe(int ends[2], int ours)
@@ -248,6 +268,7 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 		[OPENSSL] = { openssl_client, openssl_server },
 		[GNUTLS] = { gnutls_client, gnutls_server },
 		[NSS] = { nss_client, nss_server },
+		[JSSE] = { jsse_client, jsse_server },
 	};
 	struct command c = { .count = 0 };
 	int i;
@@ -258,6 +279,7 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 	p->port = port;
 	/* What tstclnt has to say goes to its standard error. */
 	p->binary = setup->quiet || (setup->stack == NSS && !setup->server);
+	p->echo = setup->stack == JSSE;
 	make[setup->stack][setup->server](&c, setup, port);
 	for (i = 0; i < PEER_OPTIONS_MAX && setup->options[i]; i++) {
 		add(&c, setup->options[i]);

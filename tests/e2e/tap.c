@@ -64,7 +64,7 @@ void check_failed(const char *file, int line, const char *format, ...)
 /* The @i-th of all variants; 0 if there are no more. */
 static int make_variant(unsigned int i, struct variant *to)
 {
-	if (i >= 24)
+	if (i >= 32)
 		return 0;
 	to->stack = i / 8;
 	to->server = !!(i & 4);
@@ -80,6 +80,7 @@ static const struct {
 	[OPENSSL] = { "OpenSSL", OVER_OPENSSL },
 	[GNUTLS] = { "GnuTLS", OVER_GNUTLS },
 	[NSS] = { "NSS", OVER_NSS },
+	[JSSE] = { "JSSE", OVER_JSSE },
 };
 
 static int has(unsigned int over, const struct variant *with)
