@@ -456,6 +456,14 @@ struct kssl_msg get_event(int control, int event)
 	return m.head;
 }
 
+void expect_handshake(int control, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	expect_message(control, KSSL_MSG_RECORD, HANDSHAKE, message,
+		       make_message(type, len, message));
+}
+
 struct batch *batch_new(void)
 {
 	struct batch *b = malloc(sizeof(*b));
@@ -485,6 +493,13 @@ void batch_op(struct batch *b, int op)
 void batch_record(struct batch *b, int type, const void *content, size_t len)
 {
 	batch_add(b, KSSL_OP_RECORD, type, content, len);
+}
+
+void batch_message(struct batch *b, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	batch_record(b, HANDSHAKE, message, make_message(type, len, message));
 }
 
 void batch_key(struct batch *b, int op, const struct keys *k)

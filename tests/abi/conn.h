@@ -97,6 +97,8 @@ void expect_message(int control, int kind, int type, const void *data, size_t le
 void expect_event(int control, int event);
 /* Likewise; what it says. */
 struct kssl_msg get_event(int control, int event);
+/* A handshake message with a body of @len octets of pattern(), alone in its record. */
+void expect_handshake(int control, uint8_t type, size_t len);
 
 struct batch {
 	size_t len;
@@ -107,6 +109,7 @@ struct batch *batch_new(void);
 void batch_add(struct batch *b, int op, int type, const void *payload, size_t len);
 void batch_op(struct batch *b, int op);
 void batch_record(struct batch *b, int type, const void *content, size_t len);
+void batch_message(struct batch *b, uint8_t type, size_t len);
 void batch_key(struct batch *b, int op, const struct keys *k);
 /* Like write(); empties the batch. */
 long batch_write(struct batch *b, int control);

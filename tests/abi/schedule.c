@@ -115,6 +115,20 @@ size_t make_key_update(uint8_t request, uint8_t *to)
 	return len;
 }
 
+void peer_send_message(struct peer *p, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	peer_send(p, HANDSHAKE, message, make_message(type, len, message));
+}
+
+void peer_expect_message(struct peer *p, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	peer_expect(p, HANDSHAKE, message, make_message(type, len, message));
+}
+
 void peer_send_update(struct peer *p, uint8_t request)
 {
 	uint8_t message[5];

@@ -17,6 +17,7 @@ enum {
 	SERVER_HELLO = 2,
 	NEW_SESSION_TICKET = 4,
 	CERTIFICATE_REQUEST = 13,
+	FINISHED = 20,
 	KEY_UPDATE = 24,
 };
 
@@ -37,6 +38,8 @@ void next_generation(struct keys *k);
 
 /* A handshake message with a body of @len octets of pattern(); its length. */
 size_t make_message(uint8_t type, size_t len, uint8_t *to);
+void peer_send_message(struct peer *p, uint8_t type, size_t len);
+void peer_expect_message(struct peer *p, uint8_t type, size_t len);
 size_t make_key_update(uint8_t request, uint8_t *to);
 
 /* The peer sends one and has the next key. */
