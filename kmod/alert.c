@@ -22,6 +22,7 @@ int kssl_alert_of_errno(int err)
 	case EMSGSIZE:
 		return KSSL_ALERT_RECORD_OVERFLOW;
 	case EPROTO:
+	case EDQUOT:
 		return KSSL_ALERT_UNEXPECTED_MESSAGE;
 	case EPROTONOSUPPORT:
 		return KSSL_ALERT_PROTOCOL_VERSION;
@@ -57,6 +58,7 @@ void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error)
 	ctx->rx.events++;
 	ctx->helper_due = false;
 	cancel_delayed_work(&ctx->helper_clock);
+	kssl_policy_clock(ctx);
 	kssl_control_event(ctx, KSSL_EV_FAILED);
 	/* Everything sealed goes out first; then the work sets sk_err. */
 	kssl_sock_later(ctx, &ctx->tx.work, 0);

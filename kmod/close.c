@@ -65,6 +65,8 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 	cancel_delayed_work_sync(&ctx->tx.work);
 	cancel_delayed_work_sync(&ctx->rx.work);
 	cancel_delayed_work_sync(&ctx->helper_clock);
+	cancel_delayed_work_sync(&ctx->peer_clock);
+	cancel_delayed_work_sync(&ctx->rekey_clock);
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
@@ -81,6 +83,9 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 		if (ctx->helper_due)
 			kssl_sock_later(ctx, &ctx->helper_clock,
 					max_t(long, ctx->helper_deadline - jiffies, 0));
+		if (ctx->peer_due)
+			kssl_sock_later(ctx, &ctx->peer_clock,
+					max_t(long, ctx->peer_deadline - jiffies, 0));
 	}
 	release_sock(sk);
 	mutex_unlock(&ctx->tx.lock);

@@ -53,9 +53,12 @@ static void unlock_socket(struct sock *sk)
  */
 void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb)
 {
+	unsigned long time = msecs_to_jiffies(ctx->policy.helper_ms);
+
 	ctx->helper_due = true;
-	ctx->helper_deadline = jiffies + KSSL_HELPER_TIMEOUT;
-	kssl_sock_later(ctx, &ctx->helper_clock, KSSL_HELPER_TIMEOUT);
+	ctx->helper_deadline = jiffies + time;
+	kssl_sock_later(ctx, &ctx->helper_clock, time);
+	kssl_policy_clock(ctx);
 	spin_lock_bh(&ctx->lock);
 	__skb_queue_tail(&ctx->messages, skb);
 	spin_unlock_bh(&ctx->lock);
@@ -75,6 +78,36 @@ void kssl_control_event(struct kssl_sock *ctx, u8 event)
 	ctx->control_events |= BIT(event);
 	spin_unlock_bh(&ctx->lock);
 	wake_up_interruptible(&ctx->control_wait);
+}
+
+/**
+ * kssl_control_rekey() - tell the helper that a new key is wanted
+ * @ctx: connection
+ * @why: KSSL_REKEY_*
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_control_rekey(struct kssl_sock *ctx, u8 why)
+{
+	spin_lock_bh(&ctx->lock);
+	ctx->rekey_reasons |= why;
+	spin_unlock_bh(&ctx->lock);
+	kssl_control_event(ctx, KSSL_EV_REKEY);
+}
+
+/**
+ * kssl_control_request() - tell the helper what the application asks for
+ * @ctx: connection
+ * @how: KSSL_RENEG_*
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_control_request(struct kssl_sock *ctx, u8 how)
+{
+	spin_lock_bh(&ctx->lock);
+	ctx->request_how = how;
+	spin_unlock_bh(&ctx->lock);
+	kssl_control_event(ctx, KSSL_EV_REQUEST);
 }
 
 /**
@@ -122,6 +155,30 @@ static bool has_message(struct kssl_sock *ctx)
 	return !skb_queue_empty_lockless(&ctx->messages) || READ_ONCE(ctx->control_events);
 }
 
+/* What an event tells beside its type. Caller holds ctx->lock. */
+static void describe_event(struct kssl_sock *ctx, struct kssl_msg *msg)
+{
+	switch (msg->type) {
+	case KSSL_EV_CLOSED:
+		msg->value = ctx->closed_err;
+		break;
+	case KSSL_EV_FAILED:
+		msg->value = ctx->error.err;
+		break;
+	case KSSL_EV_REKEY:
+		msg->value = ctx->rekey_reasons;
+		break;
+	case KSSL_EV_KEY_UPDATE:
+		msg->epoch = READ_ONCE(ctx->rx.dir.epochs);
+		msg->value = READ_ONCE(ctx->tx.dir.epochs);
+		break;
+	case KSSL_EV_REQUEST:
+		msg->epoch = ctx->request_id;
+		msg->value = ctx->request_how;
+		break;
+	}
+}
+
 /* Take the next message: a record in @skb, or an event in @msg. Caller holds ctx->lock. */
 static void take_message(struct kssl_sock *ctx, struct kssl_msg *msg, struct sk_buff **skb)
 {
@@ -134,15 +191,22 @@ static void take_message(struct kssl_sock *ctx, struct kssl_msg *msg, struct sk_
 		msg->kind = cb->kind;
 		msg->type = cb->type;
 		msg->epoch = cb->epoch;
+		msg->value = cb->kind == KSSL_MSG_RECORD ? cb->tx_epoch : 0;
 	} else if (ctx->control_events) {
 		/* CLOSED, which is the last one, has to wait for the others. */
 		u32 events = ctx->control_events & ~BIT(KSSL_EV_CLOSED);
 
 		msg->kind = KSSL_MSG_EVENT;
 		msg->type = events ? __ffs(events) : KSSL_EV_CLOSED;
-		msg->value = msg->type == KSSL_EV_CLOSED ? ctx->closed_err :
-			     msg->type == KSSL_EV_FAILED ? ctx->error.err : 0;
+		describe_event(ctx, msg);
 	}
+}
+
+static void drop_event(struct kssl_sock *ctx, u8 event)
+{
+	ctx->control_events &= ~BIT(event);
+	if (event == KSSL_EV_REKEY)
+		ctx->rekey_reasons = 0;
 }
 
 static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
@@ -160,7 +224,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 			if (skb)
 				__skb_unlink(skb, &ctx->messages);
 			else
-				ctx->control_events &= ~BIT(msg.type);
+				drop_event(ctx, msg.type);
 		}
 		ret = !msg.kind && !ctx->sk;
 		spin_unlock_bh(&ctx->lock);
@@ -189,6 +253,8 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 			__skb_queue_head(&ctx->messages, skb);
 		else
 			ctx->control_events |= BIT(msg.type);
+		if (msg.type == KSSL_EV_REKEY && !skb)
+			ctx->rekey_reasons |= msg.value;
 		spin_unlock_bh(&ctx->lock);
 	} else {
 		kfree_skb(skb);
@@ -207,6 +273,8 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
  * @epochs: keyed transforms of its keys, in order; taken ones are NULL
  * @epochs_count: how many
  * @next_epoch: the next one to use while ops are walked
+ * @updates: epochs that follow from KeyUpdates, in order; taken ones are NULL
+ * @updates_count: how many
  * @tx: what sending will be like
  * @rx_held: what receiving will be like
  * @rx_plain: likewise
@@ -221,6 +289,8 @@ struct batch {
 	struct kssl_epoch *epochs[BATCH_KEYS];
 	unsigned int epochs_count;
 	unsigned int next_epoch;
+	struct kssl_epoch *updates[BATCH_KEYS];
+	unsigned int updates_count;
 	struct kssl_dir tx;
 	bool rx_held;
 	bool rx_plain;
@@ -281,6 +351,49 @@ static int prepare_key(struct batch *b, const u8 *payload, size_t len)
 	return ret;
 }
 
+/* How long may the payload of an op be? */
+static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
+{
+	*min = 1;
+	*max = KSSL_BATCH_MAX;
+	switch (op->op) {
+	case KSSL_OP_RAW:
+	case KSSL_OP_TX_KEY:
+	case KSSL_OP_RX_KEY:
+		break;
+	case KSSL_OP_RECORD:
+		*max = KSSL_MAX_PAYLOAD;
+		break;
+	case KSSL_OP_FAIL:
+		*min = sizeof(struct kssl_error);
+		*max = *min;
+		break;
+	case KSSL_OP_KEY_UPDATE:
+		*max = 1;
+		break;
+	case KSSL_OP_RESULT:
+		*min = sizeof(struct kssl_result);
+		*max = *min;
+		break;
+	default:
+		*min = 0;
+		*max = 0;
+	}
+}
+
+static bool is_well_formed(const struct kssl_op *op, const u8 *payload)
+{
+	u32 min, max;
+
+	payload_bounds(op, &min, &max);
+	if (!op->op || op->op > KSSL_OP_RESULT || op->flags || op->len < min || op->len > max)
+		return false;
+	if (op->op != KSSL_OP_RECORD)
+		return !op->type && (op->op != KSSL_OP_KEY_UPDATE ||
+				     *payload <= KSSL_UPDATE_REQUESTED);
+	return op->type >= KSSL_TYPE_CHANGE_CIPHER_SPEC && op->type <= KSSL_TYPE_HANDSHAKE;
+}
+
 /* First walk, without locks: is it well formed?  Sets up the transforms of its keys. */
 static int prepare(struct batch *b)
 {
@@ -290,22 +403,9 @@ static int prepare(struct batch *b)
 	int ret;
 
 	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
-		bool key = op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY;
-		bool data = op.op == KSSL_OP_RAW || op.op == KSSL_OP_RECORD ||
-			    op.op == KSSL_OP_FAIL;
-
-		if (!op.op || op.op > KSSL_OP_FAIL || op.flags ||
-		    (op.type && op.op != KSSL_OP_RECORD) ||
-		    !op.len == (key || data))
+		if (!is_well_formed(&op, payload) || (op.op == KSSL_OP_FAIL && pos != b->len))
 			return -EINVAL;
-		if (op.op == KSSL_OP_RECORD &&
-		    (op.len > KSSL_MAX_PAYLOAD || op.type < KSSL_TYPE_CHANGE_CIPHER_SPEC ||
-		     op.type > KSSL_TYPE_HANDSHAKE))
-			return -EINVAL;
-		if (op.op == KSSL_OP_FAIL && (op.len != sizeof(struct kssl_error) ||
-					      pos != b->len))
-			return -EINVAL;
-		if (key) {
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY) {
 			ret = prepare_key(b, payload, op.len);
 			if (ret)
 				return ret;
@@ -333,6 +433,15 @@ static int check_successor(struct batch *b, const struct kssl_epoch *old,
 	return 0;
 }
 
+static int add_record(struct kssl_sock *ctx, struct batch *b, struct kssl_buf *buf)
+{
+	list_add_tail(&buf->list, &b->records);
+	b->control_bytes += buf->len;
+	if (b->control_bytes > KSSL_CONTROL_BUDGET)
+		return -EINVAL;
+	return ctx->tx.control_bytes + b->control_bytes > KSSL_CONTROL_BUDGET ? -EAGAIN : 0;
+}
+
 /* Seal one record of the batch, or wrap raw bytes. */
 static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8 *payload,
 		       unsigned int len)
@@ -353,13 +462,7 @@ static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8
 		kssl_buf_free(buf);
 		return ret == -ENOBUFS ? -ENOMEM : ret;
 	}
-	b->control_bytes += buf->len;
-	if (b->control_bytes > KSSL_CONTROL_BUDGET)
-		ret = -EINVAL;
-	else if (ctx->tx.control_bytes + b->control_bytes > KSSL_CONTROL_BUDGET)
-		ret = -EAGAIN;
-	list_add_tail(&buf->list, &b->records);
-	return ret;
+	return add_record(ctx, b, buf);
 }
 
 /* Raw bytes may lie in many pages; give each record buffer at most 32 KiB of them. */
@@ -386,6 +489,21 @@ static int stage_tx_key(struct batch *b)
 	b->tx.epoch = e;
 	b->tx.plain = false;
 	return 0;
+}
+
+static int stage_update(struct kssl_sock *ctx, struct batch *b, u8 request)
+{
+	struct kssl_buf *buf;
+
+	if (!b->tx.epoch || !b->tx.epoch->secret_len || b->updates_count == BATCH_KEYS)
+		return -EINVAL;
+	if (b->tx.closed)
+		return -EPIPE;
+	buf = kssl_tx_seal_update(ctx, &b->tx, request);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	b->updates[b->updates_count++] = b->tx.epoch;
+	return add_record(ctx, b, buf);
 }
 
 static int stage_rx_key(struct batch *b)
@@ -421,6 +539,7 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 			read_key(payload, op->len, &key);
 			b->tx.seq = key.seq;
 			b->tx.nonce = key.nonce;
+			b->tx.used = key.seq;
 			memzero_explicit(&key, sizeof(key));
 		}
 		break;
@@ -445,6 +564,18 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 	case KSSL_OP_FAIL:
 		memcpy(&ret, payload + offsetof(struct kssl_error, err), sizeof(ret));
 		ret = ret > 0 && ret < 4096 ? 0 : -EINVAL;
+		break;
+	case KSSL_OP_KEY_UPDATE:
+		ret = stage_update(ctx, b, *payload);
+		break;
+	case KSSL_OP_AWAIT:
+	case KSSL_OP_IDENTITY:
+		if (b->tx.plain || b->rx_plain)
+			ret = -EINVAL;
+		break;
+	case KSSL_OP_RESULT:
+		memcpy(&ret, payload + offsetof(struct kssl_result, err), sizeof(ret));
+		ret = ret >= 0 && ret < 4096 && ret != EINPROGRESS ? 0 : -EINVAL;
 		break;
 	}
 	return ret;
@@ -495,7 +626,37 @@ static void commit_continue(struct kssl_sock *ctx)
 	ctx->rx.events++;
 	ctx->helper_due = false;
 	cancel_delayed_work(&ctx->helper_clock);
+	kssl_bounce_answered(ctx);
 	kssl_tx_release(ctx, KSSL_HOLD_RX);
+}
+
+static void commit_release(struct kssl_sock *ctx)
+{
+	ctx->awaits = false;
+	kssl_tx_release(ctx, KSSL_HOLD_HELPER);
+}
+
+static void commit_done(struct kssl_sock *ctx)
+{
+	ctx->awaits = false;
+	ctx->handshakes++;
+	ctx->rx.flight = 0;
+}
+
+static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e)
+{
+	kssl_tx_set_key(ctx, e, 0, 0);
+	ctx->updates_sent++;
+	/* One answers all requests so far (RFC 8446 4.6.3). */
+	ctx->tx.due &= ~KSSL_DUE_UPDATE;
+}
+
+static void commit_result(struct kssl_sock *ctx, const u8 *payload)
+{
+	struct kssl_result result;
+
+	memcpy(&result, payload, sizeof(result));
+	kssl_request_end(ctx, result.id, result.err);
 }
 
 /* Third walk: nothing can fail any more. */
@@ -503,6 +664,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 {
 	struct kssl_dir sealed = b->tx;
 	struct kssl_buf *buf, *next;
+	unsigned int next_update = 0;
 	const u8 *payload;
 	struct kssl_op op;
 	size_t pos = 0;
@@ -531,7 +693,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			break;
 		}
 		case KSSL_OP_RELEASE:
-			kssl_tx_release(ctx, KSSL_HOLD_HELPER);
+			commit_release(ctx);
 			break;
 		case KSSL_OP_CONTINUE:
 			commit_continue(ctx);
@@ -540,14 +702,29 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			ctx->rx.established = true;
 			break;
 		case KSSL_OP_DONE:
-			ctx->handshakes++;
+			commit_done(ctx);
+			break;
+		case KSSL_OP_KEY_UPDATE:
+			commit_update(ctx, b->updates[next_update]);
+			b->updates[next_update++] = NULL;
+			break;
+		case KSSL_OP_AWAIT:
+			ctx->awaits = true;
+			break;
+		case KSSL_OP_IDENTITY:
+			ctx->rx.identity++;
+			break;
+		case KSSL_OP_RESULT:
+			commit_result(ctx, payload);
 			break;
 		}
-		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RECORD) {
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RECORD ||
+		    op.op == KSSL_OP_KEY_UPDATE) {
 			/* Where the staged records have left the numbers. */
 			ctx->tx.dir.seq = sealed.seq;
 			ctx->tx.dir.nonce = sealed.nonce;
 			ctx->tx.dir.records = sealed.records;
+			ctx->tx.dir.used = sealed.used;
 		}
 		if (op.op == KSSL_OP_FAIL)
 			commit_fail(ctx, payload);
@@ -574,17 +751,18 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 	 * What MSG_MORE left open belongs before anything of ours, except where an
 	 * answer has to precede data (RFC 8446 4.6.3).
 	 */
-	ret = ctx->tx.hold & KSSL_HOLD_RX ? 0 : kssl_tx_seal_open(ctx);
+	ret = ctx->tx.hold & KSSL_HOLD_RX || ctx->tx.due ? 0 : kssl_tx_seal_open(ctx);
 	if (!ret)
 		ret = stage(ctx, b);
 	if (!ret)
 		commit(ctx, b);
 	kssl_tx_push(ctx, 0);
 	kssl_rx_pump(ctx, 1);
+	kssl_policy_ask(ctx, false);
 	kssl_sock_wake(ctx);
 release:
 	mutex_unlock(&ctx->tx.lock);
-	if (ctx->tx.alert != KSSL_ALERT_NONE)
+	if (ctx->tx.alert != KSSL_ALERT_NONE || ctx->tx.due)
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
 	unlock_socket(sk);
 	return ret;
@@ -615,6 +793,8 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 	kssl_buf_free_list(&b.records);
 	for (i = 0; i < b.epochs_count; i++)
 		kssl_epoch_put(b.epochs[i]);
+	for (i = 0; i < b.updates_count; i++)
+		kssl_epoch_put(b.updates[i]);
 	kvfree_sensitive(data, b.len);
 	return ret ? ret : b.len;
 }
@@ -646,11 +826,9 @@ static int control_release(struct inode *inode, struct file *file)
 		return 0;
 	sk = lock_socket(ctx);
 	if (sk) {
-		ctx->attended = false;
-		ctx->rx.events++;
-		if (!ctx->error.err && (ctx->rx.held || kssl_sock_in_bounce(ctx)))
-			kssl_fail(ctx, ESRCH, KSSL_WHO_HELPER, KSSL_ALERT_INTERNAL_ERROR,
-				  "the helper went away in the middle of a handshake");
+		kssl_bounce_orphan(ctx);
+		kssl_rx_pump(ctx, 1);
+		kssl_sock_wake(ctx);
 		unlock_socket(sk);
 	}
 	kssl_sock_put(ctx);

@@ -27,24 +27,41 @@
 /* Limits of a connection; each is checked where it is used. */
 #define KSSL_EMPTY_MAX		32	/* empty records in a row */
 #define KSSL_WARNING_MAX	5	/* warning alerts in a row, CVE-2016-8610 */
-#define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader */
-#define KSSL_LOOKAHEAD_MEM	(4 * KSSL_LOOKAHEAD)	/* memory they may take */
-#define KSSL_HELPER_TIMEOUT	(30 * HZ)
+
+/* Defaults of struct kssl_policy, as uapi/linux/kssl.h says. */
+#define KSSL_HELPER_MS		30000
+#define KSSL_PEER_MS		30000
+#define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader ... */
+#define KSSL_LOOKAHEAD_MEM	4		/* ... may take that many times the memory */
+#define KSSL_MESSAGE_MAX	(128 * 1024)
+#define KSSL_FLIGHT_MAX		(256 * 1024)
+#define KSSL_STARTS_MAX		60
+#define KSSL_STARTS_MS		60000
+#define KSSL_USELESS_MAX	64
+#define KSSL_LOOKAHEAD_MAX	(1024 * 1024)
 
 /* Alert descriptions, RFC 8446 6. */
 #define KSSL_ALERT_CLOSE_NOTIFY		0
 #define KSSL_ALERT_UNEXPECTED_MESSAGE	10
 #define KSSL_ALERT_BAD_RECORD_MAC	20
 #define KSSL_ALERT_RECORD_OVERFLOW	22
+#define KSSL_ALERT_ILLEGAL_PARAMETER	47
 #define KSSL_ALERT_PROTOCOL_VERSION	70
 #define KSSL_ALERT_INTERNAL_ERROR	80
 #define KSSL_ALERT_USER_CANCELED	90
+#define KSSL_ALERT_NO_RENEGOTIATION	100
 #define KSSL_ALERT_NONE			-1
 #define KSSL_ALERT_WARNING		1
 #define KSSL_ALERT_FATAL		2
 
-/* First octet of a KeyUpdate message, RFC 8446 4. */
+/* Handshake messages, RFC 8446 4 and RFC 5246 7.4, and what a KeyUpdate says. */
+#define KSSL_HANDSHAKE_HELLO_REQUEST	0
+#define KSSL_HANDSHAKE_CLIENT_HELLO	1
+#define KSSL_HANDSHAKE_SERVER_HELLO	2
+#define KSSL_HANDSHAKE_TICKET		4
 #define KSSL_HANDSHAKE_KEY_UPDATE	24
+#define KSSL_UPDATE_NOT_REQUESTED	0
+#define KSSL_UPDATE_REQUESTED		1
 
 struct kssl_sock;
 
@@ -61,6 +78,11 @@ struct kssl_sock;
  * @err: positive errno once failed; the first one stays
  * @records: records so far
  * @bytes: application bytes so far
+ * @used: what of the limit of @epoch is used up
+ * @soft: of @used: where a new key is asked for
+ * @hard: of @used: no more application data
+ * @bytes_due: of @bytes: where a new key is asked for
+ * @records_due: of @records, likewise
  */
 struct kssl_dir {
 	struct kssl_epoch *epoch;
@@ -72,6 +94,11 @@ struct kssl_dir {
 	int err;
 	u64 records;
 	u64 bytes;
+	u64 used;
+	u64 soft;
+	u64 hard;
+	u64 bytes_due;
+	u64 records_due;
 };
 
 #define KSSL_BUF_SEGS	8
@@ -102,6 +129,11 @@ struct kssl_buf {
 #define KSSL_HOLD_HELPER	0x1	/* KSSL_OP_HOLD, and before the first keys */
 #define KSSL_HOLD_RX		0x2	/* an inbound control record waits for its answer */
 
+/* What is due before the next record of application data. */
+#define KSSL_DUE_UPDATE		0x1	/* a KeyUpdate (RFC 8446 4.6.3) ... */
+#define KSSL_DUE_REQUEST	0x2	/* ... that asks for the peer's */
+#define KSSL_DUE_REFUSAL	0x4	/* no_renegotiation (RFC 5246 7.2.2) */
+
 struct kssl_tx {
 	struct mutex lock;		/* see the top of this file */
 	atomic_t control_waiting;	/* batches that wait for tx.lock */
@@ -115,6 +147,7 @@ struct kssl_tx {
 	unsigned int control_bytes;	/* those of control records */
 	u32 write_seq;			/* where TCP's write_seq must be */
 	u8 hold;
+	u8 due;				/* KSSL_DUE_* */
 	ktime_t hold_since;
 	int alert;			/* alert to send by tx work, or KSSL_ALERT_NONE */
 	struct delayed_work work;
@@ -133,6 +166,11 @@ struct kssl_rx {
 	unsigned int readers;		/* threads inside recvmsg */
 	unsigned int empties;		/* empty records in a row */
 	unsigned int warnings;		/* warning alerts in a row */
+	unsigned int useless;		/* control records in a row that led to nothing */
+	unsigned int flight;		/* bytes of handshake messages in this handshake */
+	unsigned int starts;		/* renegotiations the peer has started since ... */
+	unsigned long starts_since;	/* ... then, in jiffies */
+	u32 identity;			/* of the peer, see struct kssl_status */
 	u32 copied_seq;			/* where TCP's copied_seq must be */
 	u32 events;			/* moves whenever a waiting reader should look again */
 	bool starved;			/* there was no memory for a record */
@@ -140,6 +178,10 @@ struct kssl_rx {
 	bool established;		/* application data is legal */
 	bool need_key;			/* unattended: a KeyUpdate waits for its key */
 	bool control_queued;		/* unattended: a control record is not read yet */
+	bool update_due;		/* a KeyUpdate came, and there was no memory for its key */
+	struct kssl_message message;	/* the peer's handshake messages, up to here */
+	struct kssl_message before;	/* and up to @pending */
+	struct sk_buff *pending;	/* the helper has not answered this record */
 	u8 *part;			/* bytes taken out of TCP before the record was whole */
 	unsigned int part_len;
 	int rcvlowat;			/* SO_RCVLOWAT in plaintext bytes */
@@ -161,8 +203,20 @@ struct kssl_sock {
 	bool etm;			/* encrypt-then-MAC was ever in use (RFC 7366 3.1) */
 	bool closing;			/* no work may be queued any more */
 	bool reported;			/* sk_err was set for our error */
+	bool orphan;			/* the helper is gone and the connection lives */
 	bool helper_due;		/* the helper owes an answer ... */
 	unsigned long helper_deadline;	/* ... by then, in jiffies */
+	bool awaits;			/* KSSL_OP_AWAIT */
+	bool peer_due;			/* the peer owes a message ... */
+	unsigned long peer_deadline;	/* ... by then, in jiffies */
+	struct kssl_policy policy;	/* with the defaults filled in */
+	struct kssl_policy asked_policy;	/* as it was set */
+	u8 rekey;			/* KSSL_REKEY_* that nobody was asked for yet */
+	bool rekey_request;		/* the peer's key is meant too */
+	u32 request_id;			/* of the last KSSL_RENEGOTIATE */
+	int request;			/* how it stands: 0, EINPROGRESS, or why it failed */
+	u32 updates_sent;
+	u32 updates_received;
 	u32 handshakes;
 	u32 holds;
 	u64 hold_last_ns;
@@ -171,6 +225,8 @@ struct kssl_sock {
 	struct kssl_tx tx;
 	struct kssl_rx rx;
 	struct delayed_work helper_clock;
+	struct delayed_work peer_clock;
+	struct delayed_work rekey_clock;
 	struct socket *parked;		/* see close.c */
 	unsigned long close_deadline;	/* of a parked connection, in jiffies */
 	struct delayed_work close_work;
@@ -179,6 +235,8 @@ struct kssl_sock {
 	struct sk_buff_head messages;	/* records for the helper */
 	u32 control_events;		/* bits 1 << KSSL_EV_* for the helper */
 	int closed_err;			/* errno of KSSL_EV_CLOSED */
+	u8 rekey_reasons;		/* value of KSSL_EV_REKEY */
+	u8 request_how;			/* value of KSSL_EV_REQUEST */
 	wait_queue_head_t control_wait;
 
 	/* set at attach, read only */
@@ -199,6 +257,8 @@ struct kssl_base {
  * @kind: KSSL_MSG_* it will have for the helper
  * @type: content type
  * @epoch: receive epoch it was opened under
+ * @tx_epoch: sending epoch when it was delivered to the helper
+ * @identity: of the peer
  * @offset: bytes of content already delivered
  * @len: bytes of content
  */
@@ -206,6 +266,8 @@ struct kssl_rx_cb {
 	u16 kind;
 	u8 type;
 	u32 epoch;
+	u32 tx_epoch;
+	u32 identity;
 	u32 offset;
 	u32 len;
 };
@@ -239,10 +301,16 @@ static inline void kssl_tx_set_open(struct kssl_tx *tx, struct kssl_buf *buf)
 	WRITE_ONCE(tx->open_bytes, buf ? buf->payload_len : 0);
 }
 
-/* Does a handshake wait for the peer? Caller holds the socket lock. */
+/* Is the helper wanted, or the peer's next message? Caller holds the socket lock. */
 static inline bool kssl_sock_in_bounce(const struct kssl_sock *ctx)
 {
 	return ctx->had_helper && (ctx->tx.hold || !ctx->rx.established);
+}
+
+/* Does a handshake run? Caller holds the socket lock. */
+static inline bool kssl_sock_in_handshake(const struct kssl_sock *ctx)
+{
+	return ctx->had_helper && ((ctx->tx.hold & KSSL_HOLD_HELPER) || !ctx->rx.established);
 }
 
 static inline struct kssl_rx_cb *kssl_rx_cb(struct sk_buff *skb)
@@ -289,6 +357,8 @@ int kssl_tx_seal_open(struct kssl_sock *ctx);
 void kssl_tx_queue(struct kssl_sock *ctx, struct kssl_buf *buf);
 int kssl_tx_push(struct kssl_sock *ctx, int flags);
 void kssl_tx_hold(struct kssl_sock *ctx, u8 why);
+void kssl_tx_ask(struct kssl_sock *ctx, u8 due);
+struct kssl_buf *kssl_tx_seal_update(struct kssl_sock *ctx, struct kssl_dir *dir, u8 request);
 void kssl_tx_release(struct kssl_sock *ctx, u8 why);
 void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 nonce);
 bool kssl_tx_writeable(struct kssl_sock *ctx);
@@ -312,9 +382,39 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode_info *pipe,
 			    size_t len, unsigned int flags);
 
+/* bounce.c */
+void kssl_bounce(struct kssl_sock *ctx, struct sk_buff *skb);
+void kssl_bounce_to_helper(struct kssl_sock *ctx, struct sk_buff *skb);
+void kssl_bounce_answered(struct kssl_sock *ctx);
+void kssl_bounce_orphan(struct kssl_sock *ctx);
+int kssl_bounce_update(struct kssl_sock *ctx);
+
+/* policy.c */
+int kssl_policy_check(const struct kssl_policy *policy);
+void kssl_policy_set(struct kssl_sock *ctx, const struct kssl_policy *policy);
+void kssl_policy_new_key(struct kssl_sock *ctx, struct kssl_dir *dir);
+void kssl_policy_rekey(struct kssl_sock *ctx, struct kssl_dir *dir);
+void kssl_policy_ask(struct kssl_sock *ctx, bool reading);
+void kssl_policy_clock(struct kssl_sock *ctx);
+u8 kssl_policy_waits(const struct kssl_sock *ctx);
+void kssl_policy_peer_late(struct work_struct *work);
+void kssl_policy_key_old(struct work_struct *work);
+
+/* Does a record that went by make a new key due? Caller holds the socket lock. */
+static inline void kssl_policy_count(struct kssl_sock *ctx, struct kssl_dir *dir)
+{
+	if (unlikely(dir->used >= dir->soft || dir->bytes >= dir->bytes_due ||
+		     dir->records >= dir->records_due))
+		kssl_policy_rekey(ctx, dir);
+}
+
+/* request.c */
+int kssl_request_set(struct sock *sk, int how);
+void kssl_request_end(struct kssl_sock *ctx, u32 id, int err);
+
 /* rx.c */
 int kssl_rx_next(struct kssl_sock *ctx);
-bool kssl_rx_may_look_ahead(const struct kssl_rx *rx);
+bool kssl_rx_may_look_ahead(const struct kssl_sock *ctx);
 unsigned int kssl_rx_low_water(const struct kssl_rx *rx);
 void kssl_rx_retire(struct kssl_sock *ctx, struct sk_buff *skb);
 void kssl_rx_data_ready(struct sock *sk);
@@ -331,6 +431,8 @@ void kssl_rx_free(struct kssl_sock *ctx);
 int kssl_control_open(struct sock *sk);
 void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb);
 void kssl_control_event(struct kssl_sock *ctx, u8 event);
+void kssl_control_rekey(struct kssl_sock *ctx, u8 why);
+void kssl_control_request(struct kssl_sock *ctx, u8 how);
 void kssl_control_closed(struct kssl_sock *ctx, int err);
 void kssl_control_clock(struct work_struct *work);
 

@@ -29,12 +29,14 @@ static int rx_end(struct kssl_sock *ctx, bool *end)
  * @msg: where to, NULL for splice
  * @flags: MSG_*
  * @type: content type of what it got so far, 0 if nothing
+ * @identity: of the peer it is from
  * @at: its place, counted as kssl_rx.taken is; ahead of that with MSG_PEEK
  */
 struct reader {
 	struct msghdr *msg;
 	int flags;
 	u8 type;
+	u32 identity;
 	u64 at;
 };
 
@@ -60,7 +62,7 @@ static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied,
 
 	for (;;) {
 		u32 events = rx->events;
-		bool full = !skb_queue_empty(&rx->queue) && !kssl_rx_may_look_ahead(rx);
+		bool full = !skb_queue_empty(&rx->queue) && !kssl_rx_may_look_ahead(ctx);
 
 		/* Others may have read on while a peeker waited. */
 		if (r->at < rx->taken || !(r->flags & MSG_PEEK))
@@ -96,7 +98,7 @@ static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied,
  */
 static void reader_leaves(struct kssl_sock *ctx)
 {
-	if (ctx->attended && !ctx->rx.readers)
+	if (ctx->had_helper && !ctx->rx.readers)
 		kssl_rx_pump(ctx, 1);
 }
 
@@ -117,6 +119,13 @@ static int put_type(struct msghdr *msg, u8 type, bool attended)
 	if (type == KSSL_TYPE_APPLICATION_DATA)
 		return 0;
 	return err || !msg->msg_control || (msg->msg_flags & MSG_CTRUNC) ? -EIO : 0;
+}
+
+/* Tell a reader who asked for it whose bytes it gets. */
+static void put_identity(struct kssl_sock *ctx, struct msghdr *msg, u32 identity)
+{
+	if (ctx->policy.flags & KSSL_POLICY_IDENTITY)
+		put_cmsg(msg, SOL_KSSL, KSSL_IDENTITY, sizeof(identity), &identity);
 }
 
 /* Move the read position; a control record goes away whole. */
@@ -151,7 +160,7 @@ static struct sk_buff *find_record(struct kssl_sock *ctx, const struct reader *r
 	return NULL;
 }
 
-/* Copy from the queue until @len, its end, or a change of type; bytes or -errno. */
+/* Copy from the queue until @len, its end, or a change of type or identity; bytes or -errno. */
 static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len)
 {
 	struct sk_buff *skb, *next;
@@ -163,13 +172,15 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 		unsigned int n = min_t(size_t, len - copied, cb->len - offset);
 		int ret;
 
-		if (r->type && r->type != cb->type)
+		if (r->type && (r->type != cb->type || r->identity != cb->identity))
 			break;
 		if (!r->type) {
 			ret = put_type(r->msg, cb->type, ctx->had_helper);
 			if (ret)
 				return ret;
+			put_identity(ctx, r->msg, cb->identity);
 			r->type = cb->type;
+			r->identity = cb->identity;
 		}
 		if (!(r->flags & MSG_TRUNC) && skb_copy_datagram_msg(skb, offset, r->msg, n))
 			return copied ? copied : -EFAULT;
@@ -213,7 +224,7 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 			if (copied && r->type != KSSL_TYPE_APPLICATION_DATA)
 				break;
 			if (copied >= target) {
-				if ((r->flags & MSG_PEEK && !kssl_rx_may_look_ahead(&ctx->rx)) ||
+				if ((r->flags & MSG_PEEK && !kssl_rx_may_look_ahead(ctx)) ||
 				    kssl_rx_next(ctx) <= 0)
 					break;
 				continue;
@@ -226,7 +237,7 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 		if (ret <= 0)
 			break;
 		copied += ret;
-		/* Another type is next. */
+		/* Another type, or identity, is next. */
 		if (reader_left(ctx, r))
 			break;
 	} while (copied < len);
@@ -242,7 +253,7 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
  *
  * As in TCP, MSG_TRUNC takes bytes away without copying them, and a read of no
  * bytes waits for something that could be read. A peeker sees at most
- * KSSL_LOOKAHEAD bytes, from SO_PEEK_OFF on if that is set.
+ * the policy's look-ahead, from SO_PEEK_OFF on if that is set.
  *
  * Context: Process context, may sleep.
  * Return: bytes, 0 after close_notify, or

@@ -76,6 +76,8 @@ struct kssl_fmt {
  * @salt_len: fixed part of the nonce in TLS 1.2
  * @explicit_len: nonce or IV sent with each record in TLS 1.2
  * @tag_len: authentication tag, or MAC
+ * @limit: records that one key may protect, 0 for no limit
+ * @unit: 0, or what @limit counts instead of records: blocks of so many octets
  * @lead: octet the transform wants before the nonce, 0 for none (CCM: L - 1,
  *	RFC 3610 2.3)
  */
@@ -87,7 +89,9 @@ struct kssl_cipher {
 	u8 salt_len;
 	u8 explicit_len;
 	u8 tag_len;
+	u8 unit;
 	u8 lead;
+	u32 limit;
 };
 
 /**
@@ -95,11 +99,13 @@ struct kssl_cipher {
  * @id: IANA number
  * @version: wire number of the version
  * @cipher: its record protection
+ * @kdf: TLS 1.3: hash of the key schedule, NULL where there is none for us
  */
 struct kssl_suite {
 	u16 id;
 	u16 version;
 	const struct kssl_cipher *cipher;
+	const struct kssl_hash *kdf;
 };
 
 extern const struct kssl_suite kssl_suites[];
@@ -213,6 +219,29 @@ int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_
 int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_record_header *h);
 void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
 
+/* ---- message.c: handshake messages, pure ---- */
+
+#define KSSL_MESSAGE_HEADER_LEN	4			/* RFC 8446 4, RFC 5246 7.4 */
+
+/**
+ * struct kssl_message - where a walk over handshake messages stands
+ * @header: type and length of the message
+ * @have: octets of @header so far
+ * @first: first octet of the body
+ * @body: octets of the body so far
+ */
+struct kssl_message {
+	u8 header[KSSL_MESSAGE_HEADER_LEN];
+	u8 have;
+	u8 first;
+	u32 body;
+};
+
+unsigned int kssl_message_take(struct kssl_message *m, const u8 *data, unsigned int len,
+			       bool *whole);
+u32 kssl_message_len(const struct kssl_message *m);
+bool kssl_message_is_open(const struct kssl_message *m);
+
 /* ---- keys.c: key epochs ---- */
 
 /**
@@ -233,6 +262,8 @@ void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
  * @iv: salt or whole IV
  * @nonce: per-record nonce of the request
  * @aad: additional data of the request
+ * @secret: traffic secret, from which the next key follows
+ * @secret_len: bytes of it, 0 if there is none
  */
 struct kssl_epoch {
 	refcount_t ref;
@@ -250,9 +281,13 @@ struct kssl_epoch {
 	u8 iv[KSSL_IV_MAX];
 	u8 nonce[KSSL_IV_MAX];
 	u8 aad[KSSL_AAD_MAX];
+	u8 secret[KSSL_SECRET_MAX];
+	u8 secret_len;
 };
 
 struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key);
+struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e);
+u64 kssl_epoch_cost(const struct kssl_epoch *e, unsigned int payload_len);
 void kssl_epoch_put(struct kssl_epoch *e);
 bool kssl_epoch_is_mte(const struct kssl_epoch *e);
 

@@ -42,7 +42,7 @@ static bool can_open(const struct kssl_sock *ctx)
 {
 	const struct kssl_rx *rx = &ctx->rx;
 
-	if (rx->held || rx->need_key || rx->control_queued || rx->dir.err)
+	if (rx->held || rx->need_key || rx->control_queued || rx->dir.err || rx->update_due)
 		return false;
 	return rx->dir.epoch || rx->dir.plain;
 }
@@ -68,7 +68,7 @@ void kssl_rx_data_ready(struct sock *sk)
 	ctx->rx.events++;
 	ctx->saved_data_ready(sk);
 	/* Someone has to find out whether it is the helper's. */
-	if (!ctx->rx.readers && (ctx->attended || ctx->rx.dir.closed))
+	if (!ctx->rx.readers && (ctx->had_helper || ctx->rx.dir.closed))
 		kssl_sock_later(ctx, &ctx->rx.work, 0);
 }
 
@@ -173,8 +173,10 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 
 	*kssl_rx_cb(skb) = (struct kssl_rx_cb) {
 		.kind = KSSL_MSG_RECORD, .type = type, .epoch = rx->dir.epochs, .len = ret,
+		.identity = rx->identity,
 	};
 	rx->dir.seq++;
+	rx->dir.used += kssl_epoch_cost(e, ret);
 	return skb;
 }
 
@@ -213,16 +215,6 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 	__skb_queue_tail(&rx->queue, skb);
 }
 
-static void deliver_to_helper(struct kssl_sock *ctx, struct sk_buff *skb)
-{
-	struct kssl_rx *rx = &ctx->rx;
-
-	rx->held = true;
-	if (rx->dir.epoch && (rx->dir.epoch->ver->flags & KSSL_V_HOLD_TX))
-		kssl_tx_hold(ctx, KSSL_HOLD_RX);
-	kssl_control_post(ctx, skb);
-}
-
 static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 {
 	struct kssl_rx *rx = &ctx->rx;
@@ -231,6 +223,18 @@ static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 	if (!rx->established) {
 		kfree_skb(skb);
 		fail(ctx, EPROTO, "application data before the peer's Finished");
+		return;
+	}
+	/* RFC 8446 5.1 */
+	if ((rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE) && kssl_message_is_open(&rx->message)) {
+		kfree_skb(skb);
+		fail(ctx, EPROTO, "application data in the middle of a handshake message");
+		return;
+	}
+	/* RFC 8446 5.5 */
+	if (rx->dir.used > rx->dir.hard) {
+		kfree_skb(skb);
+		fail(ctx, EKEYEXPIRED, "the receiving key is used up");
 		return;
 	}
 	if (!len) {
@@ -242,8 +246,10 @@ static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 	}
 	rx->empties = 0;
 	rx->warnings = 0;
+	rx->useless = 0;
 	rx->dir.bytes += len;
 	deliver_to_application(ctx, skb);
+	kssl_policy_count(ctx, &rx->dir);
 }
 
 /* close_notify came: no more data, and before TLS 1.3 none from us either. */
@@ -299,7 +305,7 @@ static void deliver_alert(struct kssl_sock *ctx, struct sk_buff *skb)
 		return;
 	}
 	if (ctx->attended)
-		deliver_to_helper(ctx, skb);
+		kssl_bounce_to_helper(ctx, skb);
 	else
 		kfree_skb(skb);
 }
@@ -318,14 +324,8 @@ static void deliver_control(struct kssl_sock *ctx, struct sk_buff *skb)
 		fail(ctx, EPROTO, "a control record that is not legal here");
 		return;
 	}
-	if (ctx->attended) {
-		deliver_to_helper(ctx, skb);
-		return;
-	}
 	if (ctx->had_helper) {
-		kfree_skb(skb);
-		kssl_fail(ctx, ESRCH, KSSL_WHO_KERNEL, KSSL_ALERT_INTERNAL_ERROR,
-			  "a handshake message came and the helper is gone");
+		kssl_bounce(ctx, skb);
 		return;
 	}
 	skb_copy_bits(skb, 0, &first, 1);
@@ -363,7 +363,7 @@ static const char *text_of(int err)
 	case EMSGSIZE:		return "a record is longer than allowed";
 	case EPROTO:		return "a record is of a type not allowed here";
 	case EPROTONOSUPPORT:	return "a record is of another protocol version";
-	case EKEYEXPIRED:	return "the sequence numbers of the receiving key are used up";
+	case EKEYEXPIRED:	return "the receiving key is used up";
 	default:		return "a record could not be opened";
 	}
 }
@@ -414,6 +414,11 @@ int kssl_rx_next(struct kssl_sock *ctx)
 			kssl_stream_consume(ctx, kssl_stream_available(ctx));
 		return 0;
 	}
+	if (rx->update_due) {
+		ret = kssl_bounce_update(ctx);
+		if (ret)
+			return ret;
+	}
 	if (!can_open(ctx)) {
 		if (sk->sk_err)
 			check_end(ctx);
@@ -450,20 +455,22 @@ int kssl_rx_next(struct kssl_sock *ctx)
 	if (rx->dir.epoch)
 		deliver(ctx, skb);
 	else
-		deliver_to_helper(ctx, skb);
+		kssl_bounce_to_helper(ctx, skb);
 	return 1;
 }
 
 /**
  * kssl_rx_may_look_ahead() - may records be opened though others are unread?
- * @rx: receiving side
+ * @ctx: connection
  *
  * Context: Any; only a hint without the socket lock.
  */
-bool kssl_rx_may_look_ahead(const struct kssl_rx *rx)
+bool kssl_rx_may_look_ahead(const struct kssl_sock *ctx)
 {
-	return READ_ONCE(rx->queued) < KSSL_LOOKAHEAD &&
-	       READ_ONCE(rx->queued_mem) < KSSL_LOOKAHEAD_MEM;
+	unsigned int max = READ_ONCE(ctx->policy.lookahead);
+
+	return READ_ONCE(ctx->rx.queued) < max &&
+	       READ_ONCE(ctx->rx.queued_mem) < KSSL_LOOKAHEAD_MEM * max;
 }
 
 /**
@@ -481,8 +488,8 @@ unsigned int kssl_rx_low_water(const struct kssl_rx *rx)
  * @want: bytes for the application, at least one
  *
  * Opens until the application has @want bytes; while a handshake is under way on,
- * so that its messages are found behind data nobody reads. Never more than
- * KSSL_LOOKAHEAD bytes. Wakes nobody, for that was done when the bytes came; a
+ * so that its messages are found behind data nobody reads. Never more than the
+ * policy's look-ahead. Wakes nobody, for that was done when the bytes came; a
  * second time would be a second edge.
  *
  * Context: Process context. Caller holds the socket lock.
@@ -493,7 +500,7 @@ void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want)
 	bool moved = false;
 
 	while (skb_queue_empty(&rx->queue) ||
-	       ((kssl_sock_in_bounce(ctx) || rx->queued < want) && kssl_rx_may_look_ahead(rx))) {
+	       ((kssl_sock_in_bounce(ctx) || rx->queued < want) && kssl_rx_may_look_ahead(ctx))) {
 		int ret = kssl_rx_next(ctx);
 
 		if (ret == -ENOMEM) {
@@ -509,6 +516,7 @@ void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want)
 		rx->events++;
 		kssl_sock_wake(ctx);
 	}
+	kssl_policy_clock(ctx);
 }
 
 /**
@@ -548,11 +556,13 @@ void kssl_rx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq)
 	kssl_epoch_put(rx->dir.epoch);
 	rx->dir.epoch = e;
 	rx->dir.seq = seq;
+	rx->dir.used = seq;
 	rx->dir.epochs++;
 	rx->dir.plain = false;
 	rx->need_key = false;
 	rx->need = KSSL_HEADER_LEN;
 	rx->events++;
+	kssl_policy_new_key(ctx, &rx->dir);
 }
 
 /**
@@ -567,7 +577,7 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
 
 	/* Below the low water mark only what there will be no more of is worth a read. */
 	if (!skb_queue_empty_lockless(&rx->queue) &&
-	    (READ_ONCE(rx->queued) >= kssl_rx_low_water(rx) || !kssl_rx_may_look_ahead(rx) ||
+	    (READ_ONCE(rx->queued) >= kssl_rx_low_water(rx) || !kssl_rx_may_look_ahead(ctx) ||
 	     READ_ONCE(rx->control_queued) || READ_ONCE(rx->need_key)))
 		return true;
 	if (READ_ONCE(rx->dir.err) || READ_ONCE(rx->dir.closed))
@@ -604,6 +614,8 @@ void kssl_rx_retire(struct kssl_sock *ctx, struct sk_buff *skb)
 		ctx->rx.control_queued = false;
 	__skb_unlink(skb, &ctx->rx.queue);
 	kfree_skb(skb);
+	if (unlikely(ctx->rekey) && skb_queue_empty(&ctx->rx.queue))
+		kssl_policy_ask(ctx, true);
 }
 
 /* Drop the control records at the head of the queue; is application data left? */
@@ -655,6 +667,7 @@ void kssl_rx_free(struct kssl_sock *ctx)
 	rx->queued_mem = 0;
 	rx->queued = 0;
 	__skb_queue_purge(&rx->queue);
+	kssl_bounce_answered(ctx);
 	kssl_stream_free(ctx);
 	kssl_epoch_put(ctx->rx.dir.epoch);
 	ctx->rx.dir.epoch = NULL;

@@ -83,6 +83,39 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 	return ret;
 }
 
+static int set_policy(struct sock *sk, sockptr_t optval, unsigned int optlen)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct kssl_policy policy;
+	int ret = copy_sized(&policy, sizeof(policy), optval, optlen);
+
+	if (!ret)
+		ret = kssl_policy_check(&policy);
+	if (ret)
+		return ret;
+	/* A record may just be sealed under the limits as they are. */
+	if (mutex_lock_interruptible(&ctx->tx.lock))
+		return -EINTR;
+	lock_sock(sk);
+	kssl_policy_set(ctx, &policy);
+	kssl_rx_pump(ctx, 1);
+	kssl_sock_wake(ctx);
+	release_sock(sk);
+	kssl_tx_leave(ctx);
+	return 0;
+}
+
+static int set_renegotiate(struct sock *sk, sockptr_t optval, unsigned int optlen)
+{
+	int how;
+
+	if (optlen != sizeof(how))
+		return -EINVAL;
+	if (copy_from_sockptr(&how, optval, sizeof(how)))
+		return -EFAULT;
+	return kssl_request_set(sk, how);
+}
+
 /* What would let bytes pass the record layer, or move TCP under it. */
 static bool refused(int level, int optname)
 {
@@ -105,7 +138,7 @@ static bool refused(int level, int optname)
  * kssl_sockopt_set() - proto.setsockopt
  * @sk: socket
  * @level: SOL_KSSL, or what goes to TCP
- * @optname: KSSL_TX_KEY, KSSL_RX_KEY
+ * @optname: KSSL_TX_KEY, KSSL_RX_KEY, KSSL_POLICY, KSSL_RENEGOTIATE
  * @optval: value
  * @optlen: its length
  *
@@ -118,6 +151,8 @@ static bool refused(int level, int optname)
  *   option of TCP that would lead around the record layer
  * * %-ENOPROTOOPT - no such option
  * * %-EPIPE - the direction is closed; or its sticky error
+ * * %-EINTR - a signal came
+ * * KSSL_RENEGOTIATE: see kssl_request_set()
  */
 int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 		     unsigned int optlen)
@@ -132,6 +167,10 @@ int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 		return set_key(sk, true, optval, optlen);
 	case KSSL_RX_KEY:
 		return set_key(sk, false, optval, optlen);
+	case KSSL_POLICY:
+		return set_policy(sk, optval, optlen);
+	case KSSL_RENEGOTIATE:
+		return set_renegotiate(sk, optval, optlen);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -164,6 +203,14 @@ static void fill_dir(const struct kssl_dir *dir, bool held, struct kssl_dir_stat
 	to->bytes = dir->bytes;
 }
 
+/* Of the next byte to read. */
+static u32 next_identity(const struct kssl_rx *rx)
+{
+	struct sk_buff *skb = skb_peek(&rx->queue);
+
+	return skb ? kssl_rx_cb(skb)->identity : rx->identity;
+}
+
 static void fill_status(struct kssl_sock *ctx, struct kssl_status *status)
 {
 	*status = (struct kssl_status) {
@@ -173,6 +220,11 @@ static void fill_status(struct kssl_sock *ctx, struct kssl_status *status)
 		.holds = ctx->holds,
 		.hold_last_ns = ctx->hold_last_ns,
 		.hold_max_ns = ctx->hold_max_ns,
+		.orphan = ctx->orphan,
+		.waits = kssl_policy_waits(ctx),
+		.identity = next_identity(&ctx->rx),
+		.key_updates_sent = ctx->updates_sent,
+		.key_updates_received = ctx->updates_received,
 	};
 	fill_dir(&ctx->tx.dir, ctx->tx.hold, &status->tx);
 	fill_dir(&ctx->rx.dir, ctx->rx.held || ctx->rx.need_key, &status->rx);
@@ -221,6 +273,21 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 	return put_user(used, optlen);
 }
 
+static int get_renegotiate(struct kssl_sock *ctx, char __user *optval, int __user *optlen,
+			   int len)
+{
+	int err;
+
+	if (len < (int)sizeof(err))
+		return -EINVAL;
+	lock_sock(ctx->sk);
+	err = ctx->request == EINPROGRESS && ctx->error.err ? ctx->error.err : ctx->request;
+	release_sock(ctx->sk);
+	if (put_user((int)sizeof(err), optlen) || put_user(err, (int __user *)optval))
+		return -EFAULT;
+	return 0;
+}
+
 static int get_control(struct sock *sk, char __user *optval, int __user *optlen, int len)
 {
 	int fd;
@@ -240,7 +307,8 @@ static int get_control(struct sock *sk, char __user *optval, int __user *optlen,
  * kssl_sockopt_get() - proto.getsockopt
  * @sk: socket
  * @level: SOL_KSSL, or what goes to TCP
- * @optname: KSSL_CONTROL, KSSL_STATUS, KSSL_ERROR, KSSL_SUITES
+ * @optname: KSSL_CONTROL, KSSL_STATUS, KSSL_ERROR, KSSL_SUITES, KSSL_POLICY,
+ *	KSSL_RENEGOTIATE
  * @optval: (out) value
  * @optlen: (in, out) its length
  *
@@ -257,6 +325,7 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 	struct kssl_status status;
+	struct kssl_policy policy;
 	struct kssl_error error;
 	int len;
 
@@ -284,6 +353,13 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 		return give_sized(&error, sizeof(error), optval, optlen, len);
 	case KSSL_SUITES:
 		return get_suites(optval, optlen, len);
+	case KSSL_POLICY:
+		lock_sock(sk);
+		policy = ctx->asked_policy;
+		release_sock(sk);
+		return give_sized(&policy, sizeof(policy), optval, optlen, len);
+	case KSSL_RENEGOTIATE:
+		return get_renegotiate(ctx, optval, optlen, len);
 	default:
 		return -ENOPROTOOPT;
 	}

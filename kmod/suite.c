@@ -15,15 +15,22 @@ static const struct kssl_version versions[] = {
 		   KSSL_V_HALF_CLOSE | KSSL_V_ALL_ALERTS_FATAL },
 };
 
+/*
+ * How many records a key may protect: 2^24.5 with GCM (RFC 8446 5.5, and nobody says
+ * that TLS 1.2 could bear more), 2^23 with CCM (RFC 9147 4.5.3).
+ */
+#define GCM_LIMIT	23726566
+#define CCM_LIMIT	(1 << 23)
+
 /* RFC 5288 3: 4 bytes of salt, 8 bytes of explicit nonce. */
 #define GCM(_alg, _key_len) {							\
-	.alg = _alg, .fmt = &kssl_fmt_aead,					\
+	.alg = _alg, .fmt = &kssl_fmt_aead, .limit = GCM_LIMIT,			\
 	.key_len = _key_len, .salt_len = 4, .explicit_len = 8, .tag_len = 16,	\
 }
 
 /* RFC 6655 3, 4: as GCM; nonces of 12 leave 3 for CCM's own length field. */
 #define CCM(_alg, _key_len, _tag_len) {						\
-	.alg = _alg, .fmt = &kssl_fmt_aead, .lead = 2,				\
+	.alg = _alg, .fmt = &kssl_fmt_aead, .lead = 2, .limit = CCM_LIMIT,	\
 	.key_len = _key_len, .salt_len = 4, .explicit_len = 8, .tag_len = _tag_len,	\
 }
 
@@ -155,12 +162,12 @@ const struct kssl_suite kssl_suites[] = {
 	{ 0xc060, 0x0303, &aria_128_gcm },
 	{ 0xc061, 0x0303, &aria_256_gcm },
 	/* RFC 8446 B.4 */
-	{ 0x1301, 0x0304, &aes_128_gcm },
-	{ 0x1302, 0x0304, &aes_256_gcm },
-	{ 0x1303, 0x0304, &chacha20_poly1305 },
-	{ 0x1304, 0x0304, &aes_128_ccm },
-	{ 0x1305, 0x0304, &aes_128_ccm_8 },
-	/* RFC 8998 2 */
+	{ 0x1301, 0x0304, &aes_128_gcm, &kssl_sha256 },
+	{ 0x1302, 0x0304, &aes_256_gcm, &kssl_sha384 },
+	{ 0x1303, 0x0304, &chacha20_poly1305, &kssl_sha256 },
+	{ 0x1304, 0x0304, &aes_128_ccm, &kssl_sha256 },
+	{ 0x1305, 0x0304, &aes_128_ccm_8, &kssl_sha256 },
+	/* RFC 8998 2; their key schedule is on SM3 */
 	{ 0x00c6, 0x0304, &sm4_gcm },
 	{ 0x00c7, 0x0304, &sm4_ccm },
 };

@@ -50,7 +50,8 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
  * Return:
  * * %0 - done, @buf->len is set
  * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
- * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
+ * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1), or, for
+ *   application data, the key is used up (RFC 8446 5.5)
  * * %-EIO - the cipher failed; @buf is spoilt
  */
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
@@ -65,7 +66,8 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	int ret;
 
 	lockdep_assert_held(&ctx->tx.lock);
-	if (dir->seq == U64_MAX)
+	if (dir->seq == U64_MAX ||
+	    (type == KSSL_TYPE_APPLICATION_DATA && dir->used >= dir->hard))
 		return -EKEYEXPIRED;
 
 	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
@@ -92,6 +94,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	dir->seq++;
 	dir->nonce++;
 	dir->records++;
+	dir->used += kssl_epoch_cost(e, buf->payload_len);
 	if (type == KSSL_TYPE_APPLICATION_DATA)
 		dir->bytes += buf->payload_len;
 	return 0;
@@ -125,6 +128,41 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 		  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
 		  "a record could not be sealed");
 	return ret;
+}
+
+/**
+ * kssl_tx_seal_update() - make a KeyUpdate, and go on with the next key
+ * @ctx: connection
+ * @dir: sending direction, or a batch's copy of it, of TLS 1.3 and with a secret; its
+ *	epoch is the next one afterwards, with a reference of its own
+ * @request: KSSL_UPDATE_*: is the peer to send one too?
+ *
+ * Context: Process context. Caller holds tx.lock.
+ * Return: the record, under the key before; or as kssl_tx_seal(), nothing changed.
+ */
+struct kssl_buf *kssl_tx_seal_update(struct kssl_sock *ctx, struct kssl_dir *dir, u8 request)
+{
+	const u8 update[] = { KSSL_HANDSHAKE_KEY_UPDATE, 0, 0, 1, request };
+	struct kssl_epoch *next = kssl_epoch_next(dir->epoch);
+	struct kssl_buf *buf;
+	int ret;
+
+	if (IS_ERR(next))
+		return ERR_CAST(next);
+	buf = kssl_buf_new(KSSL_HEADER_LEN + dir->epoch->prefix_len, true);
+	ret = buf ? kssl_buf_add(buf, update, sizeof(update)) : -ENOMEM;
+	if (!ret)
+		ret = kssl_tx_seal(ctx, dir, buf, KSSL_TYPE_HANDSHAKE);
+	if (ret) {
+		kssl_buf_free(buf);
+		kssl_epoch_put(next);
+		return ERR_PTR(ret == -ENOBUFS ? -ENOMEM : ret);
+	}
+	dir->epoch = next;
+	dir->seq = 0;
+	dir->nonce = 0;
+	dir->used = 0;
+	return buf;
 }
 
 /* ---- push ---- */
@@ -291,6 +329,8 @@ void kssl_tx_release(struct kssl_sock *ctx, u8 why)
 		return;
 	ctx->hold_last_ns = ktime_to_ns(ktime_sub(ktime_get(), ctx->tx.hold_since));
 	ctx->hold_max_ns = max(ctx->hold_max_ns, ctx->hold_last_ns);
+	if (ctx->tx.due)
+		kssl_sock_later(ctx, &ctx->tx.work, 0);
 	kssl_sock_wake(ctx);
 }
 
@@ -312,8 +352,78 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 	dir->epoch = e;
 	dir->seq = seq;
 	dir->nonce = nonce;
+	dir->used = seq;
 	dir->epochs++;
 	dir->plain = false;
+	kssl_policy_new_key(ctx, dir);
+}
+
+/* ---- what is due before data ---- */
+
+/**
+ * kssl_tx_ask() - have something sent before the next record of application data
+ * @ctx: connection
+ * @due: KSSL_DUE_*
+ *
+ * Whoever has tx.lock next does it, at the latest the work. What was asked for twice
+ * is done once: not before TCP has taken all that was sealed, so that a peer which
+ * only asks and does not read gets no queue out of us.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_tx_ask(struct kssl_sock *ctx, u8 due)
+{
+	WRITE_ONCE(ctx->tx.due, ctx->tx.due | due);
+	kssl_sock_later(ctx, &ctx->tx.work, 0);
+}
+
+static int send_update(struct kssl_sock *ctx, u8 request)
+{
+	struct kssl_dir dir = ctx->tx.dir;
+	struct kssl_buf *buf = kssl_tx_seal_update(ctx, &dir, request);
+
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+	kssl_tx_queue(ctx, buf);
+	ctx->tx.dir.records = dir.records;
+	kssl_tx_set_key(ctx, dir.epoch, 0, 0);
+	ctx->updates_sent++;
+	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
+	return 0;
+}
+
+/*
+ * Do what is due, if TCP has taken everything else or @now says so.  0 if nothing is due
+ * any more, or -EAGAIN: it stays, and somebody will come back to it.
+ */
+static int settle(struct kssl_sock *ctx, bool now)
+{
+	struct kssl_tx *tx = &ctx->tx;
+	int ret = 0;
+
+	if (likely(!tx->due))
+		return 0;
+	if (tx->dir.closed || tx->dir.err) {
+		tx->due = 0;
+		return 0;
+	}
+	if (tx->hold || (!now && !list_empty(&tx->queue)))
+		return -EAGAIN;
+	if (tx->due & KSSL_DUE_REFUSAL)
+		ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_NO_RENEGOTIATION);
+	if (!ret && (tx->due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST)))
+		ret = send_update(ctx, tx->due & KSSL_DUE_REQUEST ? KSSL_UPDATE_REQUESTED :
+				  KSSL_UPDATE_NOT_REQUESTED);
+	if (ret == -ENOMEM) {
+		kssl_sock_later(ctx, &tx->work, HZ / 10);
+		return -EAGAIN;
+	}
+	tx->due = 0;
+	if (ret)
+		kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
+			  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
+			  "an answer to the peer could not be sealed");
+	return ret;
 }
 
 /* ---- the system call ---- */
@@ -330,7 +440,7 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 void kssl_tx_leave(struct kssl_sock *ctx)
 {
 	mutex_unlock(&ctx->tx.lock);
-	if (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE)
+	if (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE || READ_ONCE(ctx->tx.due))
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
 }
 
@@ -355,7 +465,8 @@ static int tx_error(struct kssl_sock *ctx)
 /* May a record be sealed and pushed now? */
 static bool tx_open(const struct kssl_sock *ctx)
 {
-	return !READ_ONCE(ctx->tx.hold) && list_empty_careful(&ctx->tx.queue);
+	return !READ_ONCE(ctx->tx.hold) && !READ_ONCE(ctx->tx.due) &&
+	       list_empty_careful(&ctx->tx.queue);
 }
 
 /*
@@ -375,6 +486,12 @@ static int tx_enter(struct kssl_sock *ctx, long *timeo)
 		err = tx_error(ctx);
 		if (!err && !ctx->tx.hold) {
 			err = kssl_tx_push(ctx, 0);
+			if (!err && ctx->tx.due) {
+				err = settle(ctx, false);
+				/* The data that follows goes with it. */
+				if (!err)
+					err = kssl_tx_push(ctx, MSG_MORE);
+			}
 			if (!err) {
 				release_sock(sk);
 				return 0;
@@ -429,13 +546,14 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		kssl_buf_free(buf);
 		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-			  expired ? "the sequence numbers of the sending key are used up" :
+			  expired ? "the sending key is used up" :
 				    "a record could not be sealed");
 		ret = expired ? -EKEYEXPIRED : -EIO;
 	} else {
 		kssl_tx_queue(ctx, buf);
 		/* What TCP cannot take now is queued; the bytes count as sent. */
 		kssl_tx_push(ctx, more ? MSG_MORE : 0);
+		kssl_policy_count(ctx, &ctx->tx.dir);
 	}
 	release_sock(ctx->sk);
 	return ret;
@@ -452,6 +570,10 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	bool more;
 	int filled, ret;
 
+	/* Who manages keys himself can send a KeyUpdate and bring another one. */
+	if (!ctx->had_helper && type == KSSL_TYPE_APPLICATION_DATA &&
+	    ctx->tx.dir.used >= ctx->tx.dir.hard)
+		return -EKEYEXPIRED;
 	if (!buf) {
 		buf = kssl_buf_new(KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
 				   type != KSSL_TYPE_APPLICATION_DATA);
@@ -536,7 +658,8 @@ static bool is_close_notify(struct msghdr *msg, u8 type)
  * * %-EAGAIN, %-EINTR, %-ERESTARTSYS - held, no send buffer; nothing was taken
  * * %-ENOKEY - no key, and no helper that could bring one
  * * %-EPIPE - close_notify was sent
- * * %-EKEYEXPIRED - out of sequence numbers
+ * * %-EKEYEXPIRED - the key, or its sequence numbers, are used up; unattended, the
+ *   next key ends that
  * * %-ENOMEM, %-EFAULT, or the sticky error of the connection
  */
 int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
@@ -603,7 +726,7 @@ void kssl_tx_splice_eof(struct socket *sock)
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sock->sk);
-	if (!ctx->tx.dir.err && !ctx->tx.hold && !kssl_tx_seal_open(ctx))
+	if (!ctx->tx.dir.err && !ctx->tx.hold && !settle(ctx, true) && !kssl_tx_seal_open(ctx))
 		kssl_tx_push(ctx, 0);
 	release_sock(sock->sk);
 	kssl_tx_leave(ctx);
@@ -644,6 +767,8 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	u32 lowat = tp->notsent_lowat;
 	int sent, ret;
 
+	/* An answer that is due precedes what MSG_MORE has left open. */
+	settle(ctx, true);
 	if (ctx->tx.alert == KSSL_ALERT_NONE)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
 	sent = kssl_alert_send_requested(ctx);
@@ -685,21 +810,21 @@ void kssl_tx_work(struct work_struct *work)
 	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
 					     tx.work);
 	struct sock *sk = ctx->sk;
-	bool alert = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE;
+	bool locked = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE || READ_ONCE(ctx->tx.due);
 
 	/* Whoever holds it starts us again, see kssl_tx_leave(). */
-	if (alert && !mutex_trylock(&ctx->tx.lock))
-		alert = false;
+	if (locked && !mutex_trylock(&ctx->tx.lock))
+		locked = false;
 	lock_sock(sk);
-	if (alert)
+	if (locked)
 		kssl_alert_send_requested(ctx);
-	if (!kssl_tx_push(ctx, 0)) {
+	if (!kssl_tx_push(ctx, 0) && (!locked || (!settle(ctx, false) && !kssl_tx_push(ctx, 0)))) {
 		ctx->saved_write_space(sk);
 		kssl_sock_wake(ctx);
 	}
 	wake_up_interruptible(&ctx->control_wait);
 	release_sock(sk);
-	if (alert)
+	if (locked)
 		mutex_unlock(&ctx->tx.lock);
 }
 

@@ -114,7 +114,7 @@ void kssl_sock_report(struct kssl_sock *ctx)
 /**
  * kssl_sock_later() - run one of the connection's works, unless it is closing
  * @ctx: connection
- * @work: its tx.work, rx.work or helper_clock
+ * @work: its tx.work, rx.work or one of its clocks
  * @delay: jiffies; replaces a delay that is running
  *
  * Context: Caller holds the socket lock, or the socket's spinlock.
@@ -181,7 +181,7 @@ static int ulp_ioctl(struct sock *sk, int cmd, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
 	lock_sock(sk);
 	switch (cmd) {
 	case SIOCINQ:
-		kssl_rx_pump(ctx, KSSL_LOOKAHEAD);
+		kssl_rx_pump(ctx, ctx->policy.lookahead);
 		bytes = ctx->rx.queued;
 		break;
 	case SIOCOUTQ:
@@ -400,6 +400,8 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	skb_queue_head_init(&ctx->messages);
 	init_waitqueue_head(&ctx->control_wait);
 	INIT_DELAYED_WORK(&ctx->helper_clock, kssl_control_clock);
+	INIT_DELAYED_WORK(&ctx->peer_clock, kssl_policy_peer_late);
+	INIT_DELAYED_WORK(&ctx->rekey_clock, kssl_policy_key_old);
 	INIT_DELAYED_WORK(&ctx->close_work, kssl_close_work);
 
 	mutex_init(&ctx->tx.lock);
@@ -417,6 +419,8 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
 	ctx->rx.copied_seq = tcp_sk(sk)->copied_seq;
 	ctx->rx.rcvlowat = sk->sk_rcvlowat;
+	ctx->rx.starts_since = jiffies;
+	kssl_policy_set(ctx, &(struct kssl_policy) {});
 	return ctx;
 }
 

@@ -257,7 +257,7 @@ struct kssl_status {
  * @size: bytes the kernel filled in (for KSSL_OP_FAIL: as the caller knows it)
  * @err: positive errno
  * @who: KSSL_WHO_*
- * @alert: alert description sent (kernel, helper) or received (peer)
+ * @alert: alert description sent, or received if @err is ECONNABORTED
  * @has_alert: 1 if @alert means something (close_notify is 0)
  * @reserved: zero
  * @x509: X.509 verification code of the helper, 0 if none
@@ -284,7 +284,8 @@ struct kssl_error {
  *	the application has not read
  * @lookahead: bytes opened ahead of the reader (65536, at most 1 MiB)
  * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
- * @flight_max: bytes of handshake messages of the peer in one handshake (262144)
+ * @flight_max: bytes of handshake messages of the peer in one handshake (262144);
+ *	a record counts as 256 at least
  * @starts_max: renegotiations that the peer may start in @starts_ms (60)
  * @starts_ms: see there (60000)
  * @useless_max: KeyUpdates and records without application data in a row (64)
@@ -304,7 +305,8 @@ struct kssl_error {
  *
  * Setting it changes all of it at once, at any time after the attach.  A new key is
  * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when everything received was read;
- * with KSSL_POLICY_KEY_UPDATE, or without a helper, by a KeyUpdate of the kernel.
+ * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
+ * Unattended sockets obey the hard limits, of which the next key frees sending.
  * Exceeding message_max, flight_max, starts_max or useless_max is EDQUOT.
  */
 struct kssl_policy {

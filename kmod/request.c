@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KSSL_RENEGOTIATE: the application asks for a handshake, the helper does it.
+ */
+#include "kssl.h"
+
+static int may_ask(const struct kssl_sock *ctx, int how)
+{
+	if (how < KSSL_RENEG_FULL || how > KSSL_RENEG_REQUIRE_CERT)
+		return -EINVAL;
+	if (!ctx->attended)
+		return ctx->had_helper ? -ESRCH : -EOPNOTSUPP;
+	if (ctx->error.err)
+		return -ctx->error.err;
+	if (ctx->tx.dir.plain || ctx->rx.dir.plain)
+		return -ENOTCONN;
+	if (ctx->tx.dir.closed || ctx->rx.dir.closed)
+		return -EPIPE;
+	return ctx->request == EINPROGRESS ? -EALREADY : 0;
+}
+
+/* Wait until request @id is over. */
+static int wait_for_end(struct kssl_sock *ctx, u32 id, long timeo)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	struct sock *sk = ctx->sk;
+	int ret = -EINPROGRESS;
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	while (ctx->request_id == id && ctx->request == EINPROGRESS && !ctx->error.err) {
+		if (!timeo)
+			goto out;
+		if (signal_pending(current)) {
+			ret = -EINTR;
+			goto out;
+		}
+		sk_wait_event(sk, &timeo,
+			      READ_ONCE(ctx->request) != EINPROGRESS ||
+			      READ_ONCE(ctx->error.err), &wait);
+	}
+	/* A later request can only have begun after the end of this one. */
+	ret = ctx->request_id != id ? 0 : ctx->request == EINPROGRESS ? -ctx->error.err : -ctx->request;
+out:
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return ret;
+}
+
+/**
+ * kssl_request_set() - setsockopt(KSSL_RENEGOTIATE)
+ * @sk: socket
+ * @how: KSSL_RENEG_*
+ *
+ * Context: Process context, may sleep. Takes the socket lock.
+ * Return: 0 when the handshake is over, or
+ * * %-EINPROGRESS - non-blocking socket, or SO_SNDTIMEO is over
+ * * %-EALREADY - another one is under way
+ * * %-EINTR - a signal came, the handshake goes on
+ * * %-EINVAL, %-EOPNOTSUPP, %-ENOTCONN, %-ESRCH, %-EPIPE, or the helper's answer
+ */
+int kssl_request_set(struct sock *sk, int how)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	bool nonblock = sk->sk_socket->file && (sk->sk_socket->file->f_flags & O_NONBLOCK);
+	int ret;
+
+	lock_sock(sk);
+	ret = may_ask(ctx, how);
+	if (!ret) {
+		ctx->request_id++;
+		ctx->request = EINPROGRESS;
+		kssl_control_request(ctx, how);
+		ret = wait_for_end(ctx, ctx->request_id, sock_sndtimeo(sk, nonblock));
+	}
+	release_sock(sk);
+	return ret;
+}
+
+/**
+ * kssl_request_end() - the helper has answered
+ * @ctx: connection
+ * @id: which request
+ * @err: 0 or positive errno
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_request_end(struct kssl_sock *ctx, u32 id, int err)
+{
+	if (id != ctx->request_id || ctx->request != EINPROGRESS)
+		return;
+	WRITE_ONCE(ctx->request, err);
+	kssl_sock_wake(ctx);
+}
