@@ -246,7 +246,7 @@ static void live_change(void)
 /* The look-ahead is as large as it says, at least by what one record holds. */
 static void lookahead(void)
 {
-	struct kssl_policy p = { .lookahead = 300000 };
+	struct kssl_policy p = { .lookahead = 120000 };
 	size_t large, small;
 	struct conn c;
 
@@ -254,7 +254,7 @@ static void lookahead(void)
 	conn_attach(&c);
 	conn_keys(&c);
 	SYS(set_policy(c.fd, &p));
-	peer_send_pattern(&c.peer, 0, 350000, 10000);
+	peer_send_pattern(&c.peer, 0, 160000, 10000);
 	peer_settle(&c.peer);
 	{
 		uint8_t *data = malloc(400000);
@@ -262,18 +262,18 @@ static void lookahead(void)
 		CHECK(data);
 		large = SYS(recv(c.fd, data, 400000, MSG_PEEK));
 		check_pattern(data, 0, large);
-		recv_pattern(c.fd, 0, 350000);
+		recv_pattern(c.fd, 0, 160000);
 		p.lookahead = 20000;
 		SYS(set_policy(c.fd, &p));
-		peer_send_pattern(&c.peer, 350000, 350000, 10000);
+		peer_send_pattern(&c.peer, 160000, 160000, 10000);
 		peer_settle(&c.peer);
 		small = SYS(recv(c.fd, data, 400000, MSG_PEEK));
 		free(data);
 	}
 	CHECK(large > 65536 + 16384);
-	CHECK(large <= 300000 + 16384);
+	CHECK(large <= 120000 + 16384);
 	CHECK(small >= 10000 && small <= 20000 + 16384);
-	recv_pattern(c.fd, 350000, 350000);
+	recv_pattern(c.fd, 160000, 160000);
 }
 
 static const struct test tests[] = {

@@ -22,7 +22,8 @@ static size_t make_said(uint8_t type, const char *text, uint8_t *to)
 		uint8_t type;
 	} names[] = {
 		{ "HelloRequest", HELLO_REQUEST }, { "ClientHello", CLIENT_HELLO },
-		{ "ServerHello", SERVER_HELLO }, { "ClientKeyExchange", 16 }, { "Finished", 20 },
+		{ "ServerHello", SERVER_HELLO }, { "ServerHelloDone", 14 },
+		{ "ClientKeyExchange", 16 }, { "Finished", FINISHED },
 	};
 	size_t len = strlen(text);
 	unsigned int i;
