@@ -121,21 +121,30 @@ static void *peer_writes_lots(void *arg)
 	return NULL;
 }
 
+static void *peer_reads_lots(void *arg)
+{
+	struct conn *c = arg;
+
+	peer_expect_pattern(&c->peer, 0, 1000000);
+	return NULL;
+}
+
 static void under_traffic(void)
 {
-	pthread_t t[3];
+	pthread_t t[4];
 	struct conn c;
+	int i;
 
 	conn_open_policy(&c, &orphans);
 	t[0] = start(write_lots, &c);
 	t[1] = start(read_lots, &c);
 	t[2] = start(peer_writes_lots, &c);
-	peer_expect_pattern(&c.peer, 0, 300000);
+	t[3] = start(peer_reads_lots, &c);
+	while (status_of(c.fd).tx.bytes < 300000)
+		usleep(100);
 	orphan(&c);
-	peer_expect_pattern(&c.peer, 300000, 700000);
-	finish(t[0]);
-	finish(t[1]);
-	finish(t[2]);
+	for (i = 0; i < 4; i++)
+		finish(t[i]);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -474,7 +483,8 @@ static void soft_limit(void)
 		send_pattern(c.fd, i, 1);
 	updates = peer_expect_pattern_updates(&c.peer, 0, 100);
 	CHECK(updates >= 10 && updates <= 25);
-	EQ(status_of(c.fd).key_updates_sent, updates);
+	/* one that is due may go without waiting for data */
+	CHECK(status_of(c.fd).key_updates_sent - updates <= 1);
 }
 
 /* One that was asked for while there was a helper, who then left. */

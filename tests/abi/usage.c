@@ -595,9 +595,10 @@ static void tx_soft_updates(void)
 	updates = peer_expect_updated(&c, 200);
 	/* the KeyUpdate itself is a record too */
 	CHECK(updates >= 200 / 10 - 1 && updates <= 200 / 9 + 1);
-	EQ(status_of(c.fd).key_updates_sent, updates);
+	/* one that is due may go without waiting for data */
+	CHECK(status_of(c.fd).key_updates_sent - updates <= 1);
 	EQ(status_of(c.fd).key_updates_received, 0);
-	EQ(status_of(c.fd).tx.epoch, 1 + updates);
+	EQ(status_of(c.fd).tx.epoch, 1 + status_of(c.fd).key_updates_sent);
 	EQ(error_of(c.fd).err, 0);
 }
 
