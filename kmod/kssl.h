@@ -35,7 +35,7 @@
 #define KSSL_LOOKAHEAD_MEM	4		/* ... may take that many times the memory */
 #define KSSL_MESSAGE_MAX	(128 * 1024)
 #define KSSL_FLIGHT_MAX		(256 * 1024)
-#define KSSL_STARTS_MAX		60
+#define KSSL_STARTS_MAX		600
 #define KSSL_STARTS_MS		60000
 #define KSSL_USELESS_MAX	64
 #define KSSL_LOOKAHEAD_MAX	(1024 * 1024)
