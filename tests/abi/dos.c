@@ -333,6 +333,26 @@ static void useless_max(void)
 	expect_refusal(&c);
 }
 
+/* Data of ours is some as well: a peer may have every reason to change its key. */
+static void useless_max_and_our_data(void)
+{
+	struct kssl_policy p = { .useless_max = 5 };
+	struct conn c;
+	int i, round;
+
+	conn_open_policy(&c, &p);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 5; i++)
+			pass(&c, NEW_SESSION_TICKET, 50);
+		send_pattern(c.fd, 0, 1);
+		peer_expect_pattern(&c.peer, 0, 1);
+	}
+	for (i = 0; i < 5; i++)
+		pass(&c, NEW_SESSION_TICKET, 50);
+	peer_send_message(&c.peer, NEW_SESSION_TICKET, 50);
+	expect_refusal(&c);
+}
+
 /* An empty record of data is no use either. */
 static void useless_max_and_empty(void)
 {
@@ -414,6 +434,7 @@ static const struct test tests[] = {
 	{ "starts_max_in_time", ONLY_12, starts_max_in_time },
 	{ "starts_of_ours", ONLY_12, starts_of_ours },
 	{ "useless_max", ONLY_13, useless_max },
+	{ "useless_max_and_our_data", ONLY_13, useless_max_and_our_data },
 	{ "useless_max_and_empty", ONLY_13, useless_max_and_empty },
 	{ "useless_max_default", ONLY_13, useless_max_default },
 	{ "useless_max_in_handshake", ONLY_12, useless_max_in_handshake },

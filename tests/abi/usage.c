@@ -246,9 +246,7 @@ static void when_all_was_read(void)
 	send_records(&c, 30);
 	peer_expect_records(&c, 30);
 	expect_silence(&c);
-	recv_records(&c, 2);
-	expect_silence(&c);
-	recv_records(&c, 1);
+	recv_records(&c, 3);
 	/* that nothing more is there is known when the reader is told so */
 	FAILS(recv(c.fd, &(uint8_t){ 0 }, 1, MSG_DONTWAIT), EAGAIN);
 	expect_rekey(&c, KSSL_REKEY_TX);
@@ -426,17 +424,43 @@ static void rx_hard(void)
 	EQ(status_of(c.fd).rx.bytes, 10);
 }
 
-/* Unattended sockets have the limits too. */
+/* Unattended sockets have the hard limits too, and the next key frees sending. */
 static void unattended(void)
 {
+	struct keys next = make_keys(9);
 	struct conn c;
+	int i;
 
 	conn_open(&c);
 	SYS(set_policy(c.fd, &(struct kssl_policy){ .tx_hard = 5, .tx_soft = 3 }));
-	send_records(&c, 5);
-	FAILS(send(c.fd, "no", 2, MSG_NOSIGNAL), EKEYEXPIRED);
+	for (i = 0; i < 2; i++) {
+		send_records(&c, 5);
+		FAILS(send(c.fd, "no", 2, MSG_NOSIGNAL), EKEYEXPIRED);
+		FAILS(send(c.fd, "no", 2, MSG_NOSIGNAL | MSG_DONTWAIT), EKEYEXPIRED);
+		EQ(error_of(c.fd).err, 0);
+		/* the record that announces the key goes */
+		EQ(send_typed(c.fd, HANDSHAKE, "\30\0\0\1\0", 5, 0), 5);
+		SYS(set_key(c.fd, KSSL_TX_KEY, &next));
+		peer_expect_records(&c, 5);
+		peer_expect(&c.peer, HANDSHAKE, "\30\0\0\1\0", 5);
+		c.peer.rx = next;
+		next = make_keys(10);
+	}
+	send_records(&c, 1);
+	peer_expect_records(&c, 1);
+}
+
+static void unattended_rx(void)
+{
+	struct conn c;
+	uint8_t byte;
+
+	conn_open(&c);
+	SYS(set_policy(c.fd, &(struct kssl_policy){ .rx_hard = 5 }));
+	peer_send_records(&c, 6);
+	recv_records(&c, 5);
+	FAILS(recv(c.fd, &byte, 1, 0), EKEYEXPIRED);
 	check_expired(&c);
-	peer_expect_records(&c, 5);
 }
 
 /* ---- counts begin at the number that the key came with ---- */
@@ -684,6 +708,7 @@ static const struct test tests[] = {
 	{ "tx_hard_many", VERSIONS, tx_hard_many },
 	{ "rx_hard", PROTECTIONS, rx_hard },
 	{ "unattended", VERSIONS, unattended },
+	{ "unattended_rx", VERSIONS, unattended_rx },
 	{ "begins_at_seq", VERSIONS, begins_at_seq },
 	{ "suite_limit_tx", PROTECTIONS, suite_limit_tx },
 	{ "suite_limit_above", PROTECTIONS, suite_limit_above },
