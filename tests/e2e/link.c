@@ -115,7 +115,7 @@ static const char *event_name(enum kssl_event event)
 {
 	static const char * const names[] = {
 		"", "HANDSHAKE_DONE", "RENEGOTIATED", "KEY_UPDATE", "TICKET", "REFUSED", "FAILED",
-		"CLOSED",
+		"CLOSED", "AUTHENTICATED",
 	};
 
 	return names[event];

@@ -346,6 +346,31 @@ int kssl_attendant_add(struct kssl *k)
 	return ret;
 }
 
+/* When this returns the attendant has done with it: no callback runs any more. */
+static void take_from_attendant(struct kssl *k)
+{
+	if (k->control >= 0 && (size_t)k->control < registry.table_size &&
+	    registry.table[k->control] == k) {
+		registry.table[k->control] = NULL;
+		epoll_ctl(registry.epoll, EPOLL_CTL_DEL, k->control, NULL);
+	}
+	while (k->busy && !pthread_equal(registry.thread, pthread_self()))
+		pthread_cond_wait(&registry.idle, &registry.lock);
+}
+
+/**
+ * kssl_attendant_remove() - have a connection back from the attendant
+ * @k: connection, not locked
+ */
+void kssl_attendant_remove(struct kssl *k)
+{
+	pthread_mutex_lock(&registry.lock);
+	take_from_attendant(k);
+	pthread_mutex_unlock(&registry.lock);
+	k->epoll = -1;
+	k->armed = 0;
+}
+
 /**
  * kssl_registry_remove() - forget a connection
  * @k: connection, not locked
@@ -355,13 +380,7 @@ int kssl_attendant_add(struct kssl *k)
 void kssl_registry_remove(struct kssl *k)
 {
 	pthread_mutex_lock(&registry.lock);
-	if (k->control >= 0 && (size_t)k->control < registry.table_size &&
-	    registry.table[k->control] == k) {
-		registry.table[k->control] = NULL;
-		epoll_ctl(registry.epoll, EPOLL_CTL_DEL, k->control, NULL);
-	}
-	while (k->busy && !pthread_equal(registry.thread, pthread_self()))
-		pthread_cond_wait(&registry.idle, &registry.lock);
+	take_from_attendant(k);
 	if (k->next)
 		k->next->prev = k->prev;
 	if (k->prev)

@@ -86,6 +86,20 @@ void kssl_batch_truncate(struct kssl_batch *batch, size_t len)
 	batch->err = 0;
 }
 
+static int concerns_receiving(unsigned int op)
+{
+	switch (op) {
+	case KSSL_OP_RX_KEY:
+	case KSSL_OP_CONTINUE:
+	case KSSL_OP_ESTABLISHED:
+	case KSSL_OP_IDENTITY:
+	case KSSL_OP_RESULT:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
 /**
  * kssl_batch_drop_output() - keep only what concerns receiving
  * @batch: batch
@@ -103,8 +117,7 @@ void kssl_batch_drop_output(struct kssl_batch *batch)
 
 		memcpy(&op, batch->buf + from, sizeof(op));
 		len = sizeof(op) + op.len;
-		if (op.op == KSSL_OP_RX_KEY || op.op == KSSL_OP_CONTINUE ||
-		    op.op == KSSL_OP_ESTABLISHED) {
+		if (concerns_receiving(op.op)) {
 			memmove(batch->buf + to, batch->buf + from, len);
 			to += len;
 		}

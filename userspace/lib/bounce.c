@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 /*
- * After the hand-over: control records that the kernel bounces, and handshakes
- * we start.  Inbound plaintext is sealed by the shim for OpenSSL; what OpenSSL
- * writes is opened by the shim for the kernel.
+ * After the hand-over: control records that the kernel bounces.  Inbound plaintext
+ * is sealed by the shim for OpenSSL; what OpenSSL writes is opened by the shim for
+ * the kernel.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "engine_priv.h"
 
 #define ALERT_WARNING	1
 #define ALERT_FATAL	2
 
-static void add(struct kssl_batch *batch, enum kssl_op_code op)
+/** kssl_bounce_add() - append an operation without payload */
+void kssl_bounce_add(struct kssl_batch *batch, enum kssl_op_code op)
 {
 	kssl_batch_add(batch, op, 0, NULL, 0);
 }
@@ -42,29 +42,9 @@ static int change_key(struct kssl_engine *e, bool sending, struct kssl_batch *ba
 		ret = kssl_shim_set_key(&e->read, &rx, 1);
 	if (!ret)
 		kssl_batch_add_key(batch, sending ? KSSL_OP_TX_KEY : KSSL_OP_RX_KEY, sending ? &tx : &rx);
+	e->switched |= !sending;
 	OPENSSL_cleanse(&rx, sizeof(rx));
 	OPENSSL_cleanse(&tx, sizeof(tx));
-	return ret;
-}
-
-/* A KeyUpdate went by (RFC 8446 4.6.3, 7.2): likewise. */
-static int update_key(struct kssl_engine *e, bool sending, struct kssl_batch *batch)
-{
-	const struct kssl_suite *suite = e->read.suite;
-	const EVP_MD *md = kssl_keys_digest(e);
-	struct kssl_secret *secret = &e->secret[sending ? e->server : !e->server];
-	struct kssl_key key;
-	int ret = md ? kssl_keys_next_secret(md, secret) : -EIO;
-
-	if (!ret)
-		ret = kssl_keys_of_secret(suite, md, secret, &key);
-	if (!ret && sending)
-		ret = kssl_shim_set_key(&e->write, &key, 0);
-	else if (!ret)
-		ret = kssl_shim_set_key(&e->read, &key, 1);
-	if (!ret)
-		kssl_batch_add_key(batch, sending ? KSSL_OP_TX_KEY : KSSL_OP_RX_KEY, &key);
-	OPENSSL_cleanse(&key, sizeof(key));
 	return ret;
 }
 
@@ -81,19 +61,25 @@ static int pass_record(struct kssl_engine *e, uint8_t type, const uint8_t *paylo
 	if (type == KSSL_TYPE_APPLICATION_DATA || !len)
 		return -EIO;
 	if (type == KSSL_TYPE_ALERT && len == 2 && payload[1] == SSL_AD_NO_RENEGOTIATION)
-		kssl_engine_event(e, KSSL_EVENT_REFUSED, true, false);
+		kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
 	kssl_batch_add(batch, KSSL_OP_RECORD, type, payload, len);
 	if (type == KSSL_TYPE_CHANGE_CIPHER_SPEC)
 		return change_key(e, true, batch);
 	/* OpenSSL gives each handshake message a record of its own. */
 	if (type == KSSL_TYPE_HANDSHAKE && payload[0] == SSL3_MT_KEY_UPDATE &&
 	    (e->fresh[1] & KSSL_SEEN(SSL3_MT_KEY_UPDATE)))
-		return update_key(e, true, batch);
+		return kssl_update_key(e, true, batch);
 	return 0;
 }
 
-/* Hand on everything OpenSSL wrote. */
-static int drain(struct kssl_engine *e, struct kssl_batch *batch)
+/**
+ * kssl_bounce_drain() - hand on everything OpenSSL wrote
+ * @e: engine
+ * @batch: (out) records, and keys where they change
+ *
+ * Return: 0, or less if the connection cannot go on.
+ */
+int kssl_bounce_drain(struct kssl_engine *e, struct kssl_batch *batch)
 {
 	uint8_t payload[KSSL_RECORD_MAX], type;
 	const uint8_t *p;
@@ -113,33 +99,68 @@ static int drain(struct kssl_engine *e, struct kssl_batch *batch)
 	return ret;
 }
 
-/* Data waits from our ClientHello on, as server from our ServerHello on. */
-static void hold_if_hello(struct kssl_engine *e, struct kssl_batch *batch)
+static void hold(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	if (!e->held)
+		kssl_bounce_add(batch, KSSL_OP_HOLD);
+	e->held = true;
+}
+
+/**
+ * kssl_bounce_hold_if_hello() - data waits from our ClientHello on
+ * @e: engine, whose output is not drained yet; as server: from our ServerHello on
+ * @batch: (out) KSSL_OP_HOLD, if it is time
+ */
+void kssl_bounce_hold_if_hello(struct kssl_engine *e, struct kssl_batch *batch)
 {
 	uint8_t hello = e->server ? SSL3_MT_SERVER_HELLO : SSL3_MT_CLIENT_HELLO;
 
 	if (e->fresh[0] & KSSL_SEEN(SSL3_MT_CLIENT_HELLO) ||
 	    e->fresh[1] & KSSL_SEEN(SSL3_MT_CLIENT_HELLO))
 		e->handshaking = true;
-	if (e->held || !(e->fresh[1] & KSSL_SEEN(hello)))
-		return;
-	e->held = true;
-	add(batch, KSSL_OP_HOLD);
+	if (e->fresh[1] & KSSL_SEEN(hello))
+		hold(e, batch);
 }
 
-/* OpenSSL gave up: its alert, if any, goes out by way of the kernel. */
-static void die(struct kssl_engine *e, struct kssl_batch *batch, size_t mark)
+/*
+ * TLS 1.3: while OpenSSL has half a message it cannot follow a KeyUpdate of ours, and
+ * the answer to a certificate request depends on our secret.  The kernel does none
+ * while data is held.
+ */
+static void hold_if_partial(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	if (e->server)
+		return;
+	if (SSL_in_init(e->ssl))
+		hold(e, batch);
+	else if (e->held)
+		kssl_bounce_release(e, batch);
+}
+
+/**
+ * kssl_bounce_die() - OpenSSL gave up: its alert, if any, goes out by way of the kernel
+ * @e: engine
+ * @batch: (out) KSSL_OP_FAIL
+ * @mark: length of @batch before this step
+ */
+void kssl_bounce_die(struct kssl_engine *e, struct kssl_batch *batch, size_t mark)
 {
 	struct kssl_batch rest = { 0 };
 
 	/* Of what it wrote before, nothing matters any more. */
-	drain(e, &rest);
+	kssl_bounce_drain(e, &rest);
 	kssl_batch_clear(&rest);
 	kssl_batch_truncate(batch, mark);
 	kssl_engine_fail_openssl(e, batch, e->alert >= 0 ? e->alert : SSL_AD_INTERNAL_ERROR);
 }
 
-static void die_inside(struct kssl_engine *e, struct kssl_batch *batch, size_t mark)
+/**
+ * kssl_bounce_die_inside() - shim and OpenSSL do not agree any more
+ * @e: engine
+ * @batch: (out) KSSL_OP_FAIL
+ * @mark: length of @batch before this step
+ */
+void kssl_bounce_die_inside(struct kssl_engine *e, struct kssl_batch *batch, size_t mark)
 {
 	kssl_batch_truncate(batch, mark);
 	ERR_clear_error();
@@ -156,24 +177,50 @@ static bool is_finished(const struct kssl_engine *e)
 	       (e->seen[1] & KSSL_SEEN(SSL3_MT_FINISHED));
 }
 
-static void release(struct kssl_engine *e, struct kssl_batch *batch)
+/**
+ * kssl_bounce_release() - nothing waits for the peer any more
+ * @e: engine
+ * @batch: (out) KSSL_OP_RELEASE, if something did
+ */
+void kssl_bounce_release(struct kssl_engine *e, struct kssl_batch *batch)
 {
-	if (e->held)
-		add(batch, KSSL_OP_RELEASE);
+	if (e->held || e->awaited)
+		kssl_bounce_add(batch, KSSL_OP_RELEASE);
 	e->held = false;
+	e->awaited = false;
 	e->handshaking = false;
+	e->switched = false;
 	e->asked = false;
 	e->local = false;
 }
 
+static void remember_identity(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	if (!kssl_policy_remember(e))
+		return;
+	kssl_engine_event(e, KSSL_EVENT_AUTHENTICATED, !e->local);
+	kssl_bounce_add(batch, KSSL_OP_IDENTITY);
+}
+
 static void finish(struct kssl_engine *e, struct kssl_batch *batch)
 {
-	kssl_policy_remember(e);
-	kssl_engine_event(e, KSSL_EVENT_RENEGOTIATED, !e->local, false);
-	add(batch, KSSL_OP_ESTABLISHED);
-	release(e, batch);
-	add(batch, KSSL_OP_DONE);
+	kssl_engine_event(e, KSSL_EVENT_RENEGOTIATED, !e->local);
+	kssl_bounce_add(batch, KSSL_OP_ESTABLISHED);
+	remember_identity(e, batch);
+	kssl_engine_keep_session(e);
+	kssl_bounce_release(e, batch);
+	kssl_bounce_add(batch, KSSL_OP_DONE);
+	kssl_start_finished(e, batch);
 	kssl_engine_renew_bios(e);
+}
+
+/* TLS 1.3, as server: the client has answered our certificate request. */
+static void finish_authentication(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	remember_identity(e, batch);
+	kssl_bounce_release(e, batch);
+	kssl_bounce_add(batch, KSSL_OP_DONE);
+	kssl_start_finished(e, batch);
 }
 
 /* ---- alerts ---- */
@@ -186,9 +233,11 @@ static void take_refusal(struct kssl_engine *e, struct kssl_batch *batch)
 {
 	if (e->server) {
 		/* OpenSSL has not left its state after HelloRequest. */
-		if (e->asked && !e->handshaking)
-			kssl_engine_event(e, KSSL_EVENT_REFUSED, false, false);
-		e->asked = false;
+		if (!e->asked || e->handshaking)
+			return;
+		kssl_engine_event(e, KSSL_EVENT_REFUSED, false);
+		kssl_start_refused(e, batch);
+		kssl_bounce_release(e, batch);
 		return;
 	}
 	if (!e->handshaking)
@@ -199,11 +248,10 @@ static void take_refusal(struct kssl_engine *e, struct kssl_batch *batch)
 		return;
 	}
 	e->stuck = true;
-	kssl_engine_event(e, KSSL_EVENT_REFUSED, !e->local, false);
-	release(e, batch);
+	kssl_engine_event(e, KSSL_EVENT_REFUSED, !e->local);
+	kssl_start_refused(e, batch);
+	kssl_bounce_release(e, batch);
 }
-
-static int feed(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len);
 
 static void take_fatal(struct kssl_engine *e, const uint8_t *payload)
 {
@@ -211,7 +259,7 @@ static void take_fatal(struct kssl_engine *e, const uint8_t *payload)
 	char text[sizeof(e->error.text)];
 
 	/* For OpenSSL's state: a session that ended so is not resumed (RFC 5246 7.2.2). */
-	feed(e, KSSL_TYPE_ALERT, payload, 2);
+	kssl_bounce_feed(e, KSSL_TYPE_ALERT, payload, 2);
 	ERR_clear_error();
 	snprintf(text, sizeof(text), "the peer sent the fatal alert \"%s\" (%d)",
 		 SSL_alert_desc_string_long(payload[1]), payload[1]);
@@ -246,13 +294,31 @@ static void take_alert(struct kssl_engine *e, const uint8_t *payload, size_t len
 	if (payload[1] == SSL_AD_NO_RENEGOTIATION)
 		take_refusal(e, batch);
 	if (e->phase == KSSL_PHASE_OPEN)
-		add(batch, KSSL_OP_CONTINUE);
+		kssl_bounce_add(batch, KSSL_OP_CONTINUE);
 }
 
 /* ---- inbound records ---- */
 
-/* Let OpenSSL read one record. 0, or -1 if it did not like it. */
-static int feed(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len)
+/**
+ * kssl_bounce_begin() - a step of OpenSSL begins
+ * @e: engine
+ */
+void kssl_bounce_begin(struct kssl_engine *e)
+{
+	memset(e->fresh, 0, sizeof(e->fresh));
+	e->alert = KSSL_NO_ALERT;
+}
+
+/**
+ * kssl_bounce_feed() - let OpenSSL read one record
+ * @e: engine
+ * @type: content type
+ * @payload: plaintext
+ * @len: bytes of it, at most KSSL_MAX_PAYLOAD
+ *
+ * Return: 0, or -1 if it did not like it.
+ */
+int kssl_bounce_feed(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len)
 {
 	uint8_t record[KSSL_MAX_PAYLOAD + KSSL_SHIM_OVERHEAD], byte;
 	int n = kssl_shim_seal(&e->read, type, payload, len, record);
@@ -278,38 +344,14 @@ static void answer_stuck(struct kssl_engine *e, uint8_t type, const uint8_t *pay
 				 "a handshake message after the peer had refused to renegotiate");
 		return;
 	}
-	kssl_engine_event(e, KSSL_EVENT_REFUSED, true, false);
+	kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
 	add_warning(batch, SSL_AD_NO_RENEGOTIATION);
-	add(batch, KSSL_OP_CONTINUE);
+	kssl_bounce_add(batch, KSSL_OP_CONTINUE);
 }
 
-/* OpenSSL would put its answer off to its next SSL_write, which never comes. */
-static int send_update(struct kssl_engine *e, int kind, struct kssl_batch *batch)
+static bool has_come(const struct kssl_engine *e, unsigned int message)
 {
-	if (!SSL_key_update(e->ssl, kind) || SSL_do_handshake(e->ssl) != 1)
-		return -1;
-	return drain(e, batch);
-}
-
-static int take_update(struct kssl_engine *e, struct kssl_batch *batch)
-{
-	bool asked_by_us = e->updates_asked > 0;
-	bool answer = SSL_get_key_update_type(e->ssl) != SSL_KEY_UPDATE_NONE;
-	int ret;
-
-	if (asked_by_us)
-		e->updates_asked--;
-	ret = update_key(e, false, batch);
-	if (!ret)
-		kssl_engine_event(e, KSSL_EVENT_KEY_UPDATE, !asked_by_us, false);
-	if (!ret && answer) {
-		ret = send_update(e, SSL_KEY_UPDATE_NOT_REQUESTED, batch);
-		if (!ret)
-			kssl_engine_event(e, KSSL_EVENT_KEY_UPDATE, true, true);
-	}
-	if (!ret)
-		add(batch, KSSL_OP_DONE);
-	return ret;
+	return e->fresh[0] & KSSL_SEEN(message);
 }
 
 /* What the messages just fed mean to the kernel's keys. */
@@ -319,215 +361,116 @@ static int follow(struct kssl_engine *e, uint8_t type, struct kssl_batch *batch)
 
 	if (type == KSSL_TYPE_CHANGE_CIPHER_SPEC)
 		ret = change_key(e, false, batch);
-	hold_if_hello(e, batch);
+	kssl_bounce_hold_if_hello(e, batch);
 	if (!ret)
-		ret = drain(e, batch);
-	if (!ret && (e->fresh[0] & KSSL_SEEN(SSL3_MT_KEY_UPDATE)))
-		ret = take_update(e, batch);
-	if (!ret && kssl_engine_is_tls13(e) && (e->fresh[0] & KSSL_SEEN(SSL3_MT_NEWSESSION_TICKET)))
-		kssl_engine_event(e, KSSL_EVENT_TICKET, true, false);
+		ret = kssl_bounce_drain(e, batch);
+	if (!ret && has_come(e, SSL3_MT_KEY_UPDATE))
+		ret = kssl_update_take(e, batch);
 	return ret;
+}
+
+/* What they mean beside that, in TLS 1.3. */
+static void conclude_tls13(struct kssl_engine *e, const uint32_t *fresh, struct kssl_batch *batch)
+{
+	if (fresh[0] & KSSL_SEEN(SSL3_MT_NEWSESSION_TICKET)) {
+		kssl_engine_keep_session(e);
+		kssl_engine_event(e, KSSL_EVENT_TICKET, true);
+	}
+	if (e->server && (fresh[0] & KSSL_SEEN(SSL3_MT_FINISHED)))
+		finish_authentication(e, batch);
+	hold_if_partial(e, batch);
+}
+
+static void conclude_tls12(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	if (is_finished(e)) {
+		finish(e, batch);
+	} else if (e->handshaking && !SSL_in_init(e->ssl)) {
+		/* we refused it */
+		kssl_start_refused(e, batch);
+		kssl_bounce_release(e, batch);
+	}
 }
 
 /* May these messages be answered at all? */
 static const char *check(struct kssl_engine *e)
 {
+	if (!kssl_engine_is_tls13(e))
+		return kssl_policy_check(e, is_finished(e));
 	/* RFC 9113 9.2.3 */
-	if (e->identity.http2 && kssl_engine_is_tls13(e) &&
-	    (e->fresh[0] & KSSL_SEEN(SSL3_MT_CERTIFICATE_REQUEST)))
+	if (e->identity.http2 && has_come(e, SSL3_MT_CERTIFICATE_REQUEST))
 		return "the server asked for a certificate after the handshake, which HTTP/2 forbids";
-	if (kssl_engine_is_tls13(e))
-		return NULL;
-	return kssl_policy_check(e, is_finished(e));
+	return has_come(e, SSL3_MT_CERTIFICATE) ? kssl_policy_check_cert(e) : NULL;
 }
 
-/**
- * kssl_engine_take_record() - a control record came
- * @e: engine after the hand-over
- * @type: content type 20, 21 or 22
- * @payload: plaintext
- * @len: bytes of it
- * @batch: (out) the answer; empty after a fatal alert of the peer
- */
-void kssl_engine_take_record(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
-			     struct kssl_batch *batch)
+/* A record that cannot be answered here without asking OpenSSL. */
+static void take_handshake(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
+			   struct kssl_batch *batch)
 {
 	size_t mark = batch->len;
+	uint32_t fresh[2];
 	const char *why;
 
-	if (e->phase != KSSL_PHASE_OPEN)
-		return;
-	memset(e->fresh, 0, sizeof(e->fresh));
-	e->alert = KSSL_NO_ALERT;
-	if (type == KSSL_TYPE_ALERT) {
-		take_alert(e, payload, len, batch);
+	if (kssl_bounce_feed(e, type, payload, len)) {
+		kssl_bounce_die(e, batch, mark);
 		return;
 	}
-	if (e->stuck) {
-		answer_stuck(e, type, payload, len, batch);
-		return;
-	}
-	if (!len || len > KSSL_MAX_PAYLOAD ||
-	    (type == KSSL_TYPE_CHANGE_CIPHER_SPEC && kssl_engine_is_tls13(e))) {
-		kssl_engine_fail(e, batch, EPROTO, SSL_AD_UNEXPECTED_MESSAGE,
-				 "a record that is not legal after the handshake");
-		return;
-	}
-	if (feed(e, type, payload, len)) {
-		die(e, batch, mark);
-		return;
-	}
-	if (e->fresh[0] & KSSL_SEEN(SSL3_MT_CLIENT_HELLO))
+	if (has_come(e, SSL3_MT_CLIENT_HELLO))
 		e->handshaking = true;
 	why = check(e);
 	if (why) {
 		kssl_engine_fail(e, batch, EPROTO, SSL_AD_HANDSHAKE_FAILURE, why);
 		return;
 	}
+	memcpy(fresh, e->fresh, sizeof(fresh));
 	if (follow(e, type, batch)) {
-		die_inside(e, batch, mark);
+		kssl_bounce_die_inside(e, batch, mark);
 		return;
 	}
-	if (is_finished(e))
-		finish(e, batch);
-	else if (e->handshaking && !SSL_in_init(e->ssl))
-		release(e, batch);	/* we refused it */
-	add(batch, KSSL_OP_CONTINUE);
-}
-
-/* ---- handshakes we start ---- */
-
-/* A session made under another context is not resumed, so the handshake is full. */
-static int change_session_context(struct kssl_engine *e)
-{
-	uint8_t context[SSL_MAX_SID_CTX_LENGTH];
-
-	if (RAND_bytes(context, sizeof(context)) != 1 ||
-	    !SSL_set_session_id_context(e->ssl, context, sizeof(context)))
-		return -EIO;
-	return 0;
-}
-
-static int prepare_server(struct kssl_engine *e, int how)
-{
-	int mode = SSL_VERIFY_PEER;
-
-	if (how == KSSL_RENEG_RESUME)
-		return 0;
-	if (how == KSSL_RENEG_REQUIRE_CERT)
-		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-	if (how != KSSL_RENEG_FULL)
-		SSL_set_verify(e->ssl, mode, SSL_get_verify_callback(e->ssl));
-	return change_session_context(e);
-}
-
-static int may_renegotiate(const struct kssl_engine *e, int how, const char **why)
-{
-	*why = "the connection is not up";
-	if (e->phase != KSSL_PHASE_OPEN)
-		return -ENOTCONN;
-	*why = "TLS 1.3 has no renegotiation; KeyUpdate gives new keys";
 	if (kssl_engine_is_tls13(e))
-		return -EOPNOTSUPP;
-	*why = "HTTP/2 forbids renegotiation";
-	if (e->identity.http2)
-		return -EOPNOTSUPP;
-	*why = "the peer does not offer secure renegotiation (RFC 5746)";
-	if (!SSL_get_secure_renegotiation_support(e->ssl))
-		return -EOPNOTSUPP;
-	*why = "the peer refuses to renegotiate";
-	if (e->stuck)
-		return -EOPNOTSUPP;
-	*why = "renegotiation is switched off";
-	if (SSL_get_options(e->ssl) & SSL_OP_NO_RENEGOTIATION)
-		return -EOPNOTSUPP;
-	*why = "a handshake runs already";
-	if (e->handshaking || e->asked)
-		return -EALREADY;
-	*why = "only a server asks for a certificate";
-	if (how < KSSL_RENEG_FULL || how > KSSL_RENEG_REQUIRE_CERT ||
-	    (!e->server && how > KSSL_RENEG_RESUME))
-		return -EINVAL;
-	return 0;
+		conclude_tls13(e, fresh, batch);
+	else
+		conclude_tls12(e, batch);
+	kssl_bounce_add(batch, KSSL_OP_CONTINUE);
+}
+
+static bool is_legal(const struct kssl_engine *e, uint8_t type, size_t len)
+{
+	return len && len <= KSSL_MAX_PAYLOAD &&
+	       (type != KSSL_TYPE_CHANGE_CIPHER_SPEC || !kssl_engine_is_tls13(e));
 }
 
 /**
- * kssl_engine_renegotiate() - start a renegotiation
- * @e: engine
- * @how: KSSL_RENEG_*
- * @batch: (out) ClientHello or HelloRequest
- * @why: (out) on failure the sentence
- *
- * Return: 0; -EOPNOTSUPP, -EALREADY, -EINVAL or -ENOTCONN with nothing changed;
- * -EIO with the connection failed.
+ * kssl_engine_take_record() - a control record came
+ * @e: engine after the hand-over
+ * @head: header of the message that brought it: content type 20, 21 or 22, and epochs
+ * @payload: plaintext
+ * @len: bytes of it
+ * @batch: (out) the answer; empty after a fatal alert of the peer
  */
-int kssl_engine_renegotiate(struct kssl_engine *e, int how, struct kssl_batch *batch, const char **why)
+void kssl_engine_take_record(struct kssl_engine *e, const struct kssl_msg *head,
+			     const uint8_t *payload, size_t len, struct kssl_batch *batch)
 {
-	size_t mark = batch->len;
-	int ret = may_renegotiate(e, how, why);
-	int ok;
+	bool tls13 = kssl_engine_is_tls13(e);
 
-	if (ret)
-		return ret;
-	memset(e->fresh, 0, sizeof(e->fresh));
-	e->alert = KSSL_NO_ALERT;
-	ERR_clear_error();
-	ok = !e->server || !prepare_server(e, how);
-	if (ok && !e->server && how == KSSL_RENEG_RESUME)
-		ok = SSL_renegotiate_abbreviated(e->ssl);
-	else if (ok)
-		ok = SSL_renegotiate(e->ssl);
-	if (ok) {
-		int n = SSL_do_handshake(e->ssl);
-
-		ok = n == 1 || SSL_get_error(e->ssl, n) == SSL_ERROR_WANT_READ;
-	}
-	*why = e->error.text;
-	if (!ok) {
-		die(e, batch, mark);
-		return -EIO;
-	}
-	e->local = true;
-	e->asked = e->server;
-	hold_if_hello(e, batch);
-	if (drain(e, batch)) {
-		die_inside(e, batch, mark);
-		return -EIO;
-	}
-	return 0;
-}
-
-/**
- * kssl_engine_key_update() - take a new sending key into use, TLS 1.3
- * @e: engine
- * @request: ask the peer for one too
- * @batch: (out) KeyUpdate and the key
- * @why: (out) on failure the sentence
- *
- * Return: 0; -EOPNOTSUPP or -ENOTCONN with nothing changed; -EIO with the
- * connection failed.
- */
-int kssl_engine_key_update(struct kssl_engine *e, int request, struct kssl_batch *batch, const char **why)
-{
-	size_t mark = batch->len;
-
-	*why = "the connection is not up";
 	if (e->phase != KSSL_PHASE_OPEN)
-		return -ENOTCONN;
-	*why = "TLS 1.2 has no KeyUpdate; a renegotiation gives new keys";
-	if (!kssl_engine_is_tls13(e))
-		return -EOPNOTSUPP;
-	memset(e->fresh, 0, sizeof(e->fresh));
-	e->alert = KSSL_NO_ALERT;
-	ERR_clear_error();
-	*why = e->error.text;
-	if (send_update(e, request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED, batch)) {
-		die_inside(e, batch, mark);
-		return -EIO;
-	}
-	if (request)
-		e->updates_asked++;
-	kssl_engine_event(e, KSSL_EVENT_KEY_UPDATE, false, true);
-	add(batch, KSSL_OP_DONE);
-	return 0;
+		return;
+	kssl_bounce_begin(e);
+	if (tls13)
+		kssl_update_note(e, head->epoch, head->value, batch);
+	if (head->type == KSSL_TYPE_ALERT)
+		take_alert(e, payload, len, batch);
+	else if (e->mute && !tls13)
+		/* After our close_notify no handshake begins or goes on. */
+		kssl_bounce_add(batch, KSSL_OP_CONTINUE);
+	else if (e->stuck)
+		answer_stuck(e, head->type, payload, len, batch);
+	else if (!is_legal(e, head->type, len))
+		kssl_engine_fail(e, batch, EPROTO, SSL_AD_UNEXPECTED_MESSAGE,
+				 "a record that is not legal after the handshake");
+	else if (tls13 && kssl_update_catch_up(e))
+		kssl_bounce_die_inside(e, batch, batch->len);
+	else
+		take_handshake(e, head->type, payload, len, batch);
+	kssl_start_next(e, batch);
 }

@@ -36,6 +36,8 @@ struct kssl_config *kssl_config_new(void)
 	if (!config)
 		return NULL;
 	config->own = true;
+	config->kernel_updates = true;
+	config->policy.size = sizeof(config->policy);
 	config->client_renegotiation = 1;
 	config->timeout_ms = TIMEOUT_MS;
 	config->ctx = SSL_CTX_new(TLS_method());
@@ -55,6 +57,7 @@ void kssl_config_free(struct kssl_config *config)
 {
 	if (!config)
 		return;
+	SSL_SESSION_free(config->session);
 	SSL_CTX_free(config->ctx);
 	free(config);
 }
@@ -65,6 +68,9 @@ int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain
 		return -EINVAL;
 	if (access(cert_chain, R_OK) || access(key, R_OK))
 		return -errno;
+	/* A client that has a certificate may be asked for it later (RFC 8446 4.2.6). */
+	if (config->own)
+		SSL_CTX_set_post_handshake_auth(config->ctx, 1);
 	return done(SSL_CTX_use_certificate_chain_file(config->ctx, cert_chain) == 1 &&
 		    SSL_CTX_use_PrivateKey_file(config->ctx, key, SSL_FILETYPE_PEM) == 1 &&
 		    SSL_CTX_check_private_key(config->ctx) == 1);
@@ -144,6 +150,66 @@ int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx)
 		config->client_renegotiation = -1;
 	}
 	config->own = false;
+	return 0;
+}
+
+void kssl_config_set_kernel_key_update(struct kssl_config *config, int on)
+{
+	config->kernel_updates = on;
+}
+
+void kssl_config_set_require_answer(struct kssl_config *config, int on)
+{
+	config->require_answer = on;
+}
+
+void kssl_config_set_orphan(struct kssl_config *config, int on)
+{
+	if (on)
+		config->policy.flags |= KSSL_POLICY_ORPHAN;
+	else
+		config->policy.flags &= ~KSSL_POLICY_ORPHAN;
+}
+
+/**
+ * kssl_policy_merge() - a policy as the caller knows it becomes ours
+ * @from: the caller's, of the size it says; NULL for the defaults
+ * @kept_flags: flags that stay as they are in @policy
+ * @policy: (out) replaced
+ *
+ * Return: 0; -EINVAL, or -E2BIG if it has something we do not know.
+ */
+int kssl_policy_merge(const struct kssl_policy *from, uint32_t kept_flags, struct kssl_policy *policy)
+{
+	struct kssl_policy merged = { 0 };
+	const uint8_t *bytes = (const uint8_t *)from;
+	size_t i;
+
+	if (from && from->size < sizeof(from->size))
+		return -EINVAL;
+	for (i = sizeof(merged); from && i < from->size; i++)
+		if (bytes[i])
+			return -E2BIG;
+	if (from)
+		memcpy(&merged, from, from->size < sizeof(merged) ? from->size : sizeof(merged));
+	merged.size = sizeof(merged);
+	merged.flags &= ~KSSL_POLICY_KEY_UPDATE;
+	merged.flags |= policy->flags & kept_flags;
+	*policy = merged;
+	return 0;
+}
+
+int kssl_config_set_policy(struct kssl_config *config, const struct kssl_policy *policy)
+{
+	return kssl_policy_merge(policy, KSSL_POLICY_ORPHAN, &config->policy);
+}
+
+int kssl_config_set_session(struct kssl_config *config, SSL_SESSION *session)
+{
+	if (session && !SSL_SESSION_up_ref(session))
+		return -ENOMEM;
+	SSL_SESSION_free(config->session);
+	config->session = session;
 	return 0;
 }
 

@@ -78,8 +78,7 @@ static void collect(struct kssl *k)
 	kssl_conn_look(k);
 	for (i = 0; i < count; i++)
 		if (!events[i].sending || !k->tx_closed)
-			kssl_event_queue(k, events[i].event, events[i].by_peer,
-					 events[i].sending);
+			kssl_event_queue(k, &events[i]);
 	pthread_cond_broadcast(&k->changed);
 }
 
@@ -116,6 +115,7 @@ void kssl_conn_flush(struct kssl *k)
 			/* Our side is closed, or all of it: then an event tells. */
 			k->tx_closed = true;
 			kssl_batch_drop_output(&k->batch);
+			kssl_engine_sending_closed(k->engine, &k->batch);
 			if (k->batch.len)
 				kssl_control_write(k->control, k->batch.buf, k->batch.len);
 		} else if (ret) {
@@ -139,6 +139,13 @@ void kssl_conn_fail(struct kssl *k, int err, const char *text)
 	kssl_conn_flush(k);
 }
 
+static void tell(struct kssl *k, enum kssl_event event, bool by_peer)
+{
+	const struct kssl_engine_event e = { .event = event, .by_peer = by_peer };
+
+	kssl_event_queue(k, &e);
+}
+
 /* The kernel failed the connection; it knows why. */
 static void take_failure(struct kssl *k, uint32_t err)
 {
@@ -155,10 +162,10 @@ static void take_failure(struct kssl *k, uint32_t err)
 		snprintf(error.text, sizeof(error.text), "the connection failed: %s",
 			 strerror(error.err));
 	}
-	kssl_engine_gone(k->engine);
+	kssl_engine_gone(k->engine, true);
 	set_failed(k, &error);
 	kssl_conn_look(k);
-	kssl_event_queue(k, KSSL_EVENT_FAILED, error.who == KSSL_WHO_PEER, false);
+	tell(k, KSSL_EVENT_FAILED, error.who == KSSL_WHO_PEER);
 }
 
 static void take_closed(struct kssl *k, uint32_t err)
@@ -173,9 +180,18 @@ static void take_closed(struct kssl *k, uint32_t err)
 
 		set_failed(k, &error);
 	}
-	kssl_engine_gone(k->engine);
+	kssl_engine_gone(k->engine, false);
 	set_state(k, KSSL_CONN_CLOSED);
-	kssl_event_queue(k, KSSL_EVENT_CLOSED, false, false);
+	tell(k, KSSL_EVENT_CLOSED, false);
+}
+
+/* What is about to happen begins with the status as it is. */
+static void look_before(struct kssl *k)
+{
+	if (!k->cb || kssl_engine_is_busy(k->engine))
+		return;
+	kssl_conn_look(k);
+	k->before = k->last;
 }
 
 static void take_kernel_event(struct kssl *k, const struct kssl_msg *head)
@@ -186,11 +202,23 @@ static void take_kernel_event(struct kssl *k, const struct kssl_msg *head)
 		break;
 	case KSSL_EV_EOF:
 	case KSSL_EV_CLOSE_NOTIFY:
-		kssl_engine_peer_closed(k->engine, &k->batch);
+		kssl_engine_peer_closed(k->engine, head->type == KSSL_EV_CLOSE_NOTIFY, &k->batch);
 		pthread_cond_broadcast(&k->changed);
 		break;
 	case KSSL_EV_FAILED:
 		take_failure(k, head->value);
+		break;
+	case KSSL_EV_KEY_UPDATE:
+		look_before(k);
+		kssl_engine_take_epochs(k->engine, head->epoch, head->value, &k->batch);
+		break;
+	case KSSL_EV_REKEY:
+		look_before(k);
+		kssl_engine_rekey(k->engine, head->value, &k->batch);
+		break;
+	case KSSL_EV_REQUEST:
+		look_before(k);
+		kssl_engine_request(k->engine, head->value, head->epoch, &k->batch);
 		break;
 	}
 }
@@ -204,14 +232,11 @@ static void take_message(struct kssl *k, union kssl_message *msg)
 		take_kernel_event(k, &msg->head);
 		return;
 	}
-	if (k->cb && !kssl_engine_is_busy(k->engine)) {
-		kssl_conn_look(k);
-		k->before = k->last;
-	}
+	look_before(k);
 	if (msg->head.kind == KSSL_MSG_RAW)
 		kssl_engine_take_raw(k->engine, payload, len, &k->batch);
 	else if (msg->head.kind == KSSL_MSG_RECORD)
-		kssl_engine_take_record(k->engine, msg->head.type, payload, len, &k->batch);
+		kssl_engine_take_record(k->engine, &msg->head, payload, len, &k->batch);
 }
 
 /**

@@ -65,6 +65,18 @@ int kssl_control_suites(int fd, struct kssl_suite_info **suites, unsigned int *c
 }
 
 /**
+ * kssl_control_policy() - what the socket bears, and what happens by itself
+ * @fd: socket with the ULP
+ * @policy: all of it
+ *
+ * Return: 0 or -errno.
+ */
+int kssl_control_policy(int fd, const struct kssl_policy *policy)
+{
+	return setsockopt(fd, SOL_KSSL, KSSL_POLICY, policy, sizeof(*policy)) ? -errno : 0;
+}
+
+/**
  * kssl_control_open() - become the socket's helper
  * @fd: socket with the ULP
  *

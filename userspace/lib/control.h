@@ -22,6 +22,7 @@ union kssl_message {
 
 int kssl_control_attach(int fd);
 int kssl_control_suites(int fd, struct kssl_suite_info **suites, unsigned int *count);
+int kssl_control_policy(int fd, const struct kssl_policy *policy);
 int kssl_control_open(int fd);
 int kssl_control_read(int control, union kssl_message *msg);
 int kssl_control_write(int control, const void *batch, size_t len);

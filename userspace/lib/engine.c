@@ -21,13 +21,28 @@
  * @e: engine
  * @event: what
  * @by_peer: who started it
- * @sending: for KSSL_EVENT_KEY_UPDATE
  */
-void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer, bool sending)
+void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer)
 {
 	if (e->events_count < KSSL_ENGINE_EVENTS_MAX)
 		e->events[e->events_count++] = (struct kssl_engine_event) {
-			.event = event, .by_peer = by_peer, .sending = sending,
+			.event = event, .by_peer = by_peer,
+		};
+}
+
+/**
+ * kssl_engine_key_event() - note KSSL_EVENT_KEY_UPDATE
+ * @e: engine; its epoch of that direction is the new one
+ * @by_peer: who started it
+ * @sending: which direction
+ * @from: epoch before
+ */
+void kssl_engine_key_event(struct kssl_engine *e, bool by_peer, bool sending, uint32_t from)
+{
+	if (e->events_count < KSSL_ENGINE_EVENTS_MAX)
+		e->events[e->events_count++] = (struct kssl_engine_event) {
+			.event = KSSL_EVENT_KEY_UPDATE, .by_peer = by_peer, .sending = sending,
+			.from = from, .to = e->live[sending],
 		};
 }
 
@@ -63,7 +78,9 @@ void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, 
 		return;
 	set_error(e, err, KSSL_WHO_HELPER, alert, text);
 	e->phase = KSSL_PHASE_FAILED;
-	kssl_engine_event(e, KSSL_EVENT_FAILED, false, false);
+	e->request.state = KSSL_REQUEST_NONE;
+	e->broken = true;
+	kssl_engine_event(e, KSSL_EVENT_FAILED, false);
 	wire = e->error;
 	/* An alert that was received must not be sent back. */
 	if (wire.who == KSSL_WHO_PEER)
@@ -132,27 +149,58 @@ void kssl_engine_give_up(struct kssl_engine *e, struct kssl_batch *batch, int er
 /**
  * kssl_engine_peer_closed() - the peer will send no more
  * @e: engine
- * @batch: (out) KSSL_OP_FAIL if a handshake waits for the peer, else nothing
+ * @in_order: by close_notify
+ * @batch: (out) the end of what waited for the peer
+ *
+ * A renegotiation it left alone is no failure, as long as it spoke under the old keys.
  */
-void kssl_engine_peer_closed(struct kssl_engine *e, struct kssl_batch *batch)
+void kssl_engine_peer_closed(struct kssl_engine *e, bool in_order, struct kssl_batch *batch)
 {
-	e->asked = false;
-	if (e->phase == KSSL_PHASE_PLAIN || e->handshaking)
+	if (e->phase == KSSL_PHASE_FAILED)
+		return;
+	if (e->phase == KSSL_PHASE_PLAIN || (e->handshaking && (!in_order || e->switched))) {
 		kssl_engine_fail(e, batch, ECONNRESET, KSSL_NO_ALERT,
 				 "the peer closed the connection in the middle of a handshake");
+		return;
+	}
+	if (e->handshaking) {
+		e->stuck = true;
+		kssl_engine_event(e, KSSL_EVENT_REFUSED, !e->local);
+	}
+	kssl_bounce_release(e, batch);
+	kssl_start_result(e, ENOTCONN, batch);
+}
+
+/**
+ * kssl_engine_sending_closed() - we will send no more
+ * @e: engine
+ * @batch: (out) the end of what waited for us
+ *
+ * What a handshake still wanted to send is lost, and with it the handshake.
+ */
+void kssl_engine_sending_closed(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	if (e->phase != KSSL_PHASE_OPEN)
+		return;
+	e->mute = true;
+	kssl_bounce_release(e, batch);
+	kssl_start_result(e, EPIPE, batch);
 }
 
 /**
  * kssl_engine_gone() - the kernel has failed or closed the connection
  * @e: engine
+ * @failed: it has failed
  *
  * Nothing more can be sent; no batch is written.
  */
-void kssl_engine_gone(struct kssl_engine *e)
+void kssl_engine_gone(struct kssl_engine *e, bool failed)
 {
 	e->phase = KSSL_PHASE_FAILED;
+	e->broken |= failed;
 	e->handshaking = false;
 	e->asked = false;
+	e->request.state = KSSL_REQUEST_NONE;
 }
 
 /* ---- making ---- */
@@ -189,6 +237,28 @@ static bool is_address(const char *name)
 	return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
 }
 
+static bool is_for(X509 *cert, const char *name)
+{
+	if (!cert)
+		return false;
+	return is_address(name) ?
+	       X509_check_ip_asc(cert, name, 0) == 1 :
+	       X509_check_host(cert, name, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL) == 1;
+}
+
+/* Who resumes does not verify again: what does not bear it leads to a full handshake. */
+static void offer_session(SSL *ssl, const struct kssl_engine_setup *setup)
+{
+	if (!setup->session ||
+	    (setup->verify && !is_for(SSL_SESSION_get0_peer(setup->session), setup->name)))
+		return;
+	SSL_set_session(ssl, setup->session);
+	if (!setup->verify || SSL_get_verify_result(ssl) == X509_V_OK)
+		return;
+	SSL_set_session(ssl, NULL);
+	SSL_set_verify_result(ssl, X509_V_OK);
+}
+
 static int set_up_client(SSL *ssl, const struct kssl_engine_setup *setup)
 {
 	const char *name = setup->name;
@@ -212,6 +282,7 @@ static int set_up_client(SSL *ssl, const struct kssl_engine_setup *setup)
 	/* RFC 6066 3: no literal addresses in server_name. */
 	if (name && !is_address(name) && !SSL_set_tlsext_host_name(ssl, name))
 		return -EINVAL;
+	offer_session(ssl, setup);
 	return 0;
 }
 
@@ -294,6 +365,8 @@ struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struc
 	if (!e)
 		return refuse_setup(NULL, error, -ENOMEM, "out of memory");
 	e->server = setup->server;
+	e->kernel_updates = setup->kernel_updates;
+	e->require_answer = setup->require_answer;
 	e->keylog = setup->keylog;
 	e->keylog_arg = setup->keylog_arg;
 	e->alert = KSSL_NO_ALERT;
@@ -328,7 +401,11 @@ void kssl_engine_free(struct kssl_engine *e)
 	kssl_shim_clear(&e->write);
 	kssl_kept_clear(&e->kept[0]);
 	kssl_kept_clear(&e->kept[1]);
+	/* The kernel has seen to close_notify; else OpenSSL would spoil the session. */
+	if (e->ssl && !e->broken && e->epoch[KSSL_SENDING])
+		SSL_set_shutdown(e->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(e->ssl);
+	SSL_SESSION_free(e->session);
 	OPENSSL_cleanse(e, sizeof(*e));
 	free(e);
 }
@@ -396,7 +473,7 @@ static void hand_over(struct kssl_engine *e, struct kssl_batch *batch, size_t ma
 	const char *why = kssl_handover(e, batch);
 
 	if (!why) {
-		kssl_engine_event(e, KSSL_EVENT_HANDSHAKE_DONE, e->server, false);
+		kssl_engine_event(e, KSSL_EVENT_HANDSHAKE_DONE, e->server);
 		return;
 	}
 	/* Not even our last flight goes out. */
@@ -487,6 +564,38 @@ unsigned int kssl_engine_take_events(struct kssl_engine *e, struct kssl_engine_e
 SSL *kssl_engine_ssl(const struct kssl_engine *e)
 {
 	return e->ssl;
+}
+
+/**
+ * kssl_engine_keep_session() - a handshake is over, or a ticket came
+ * @e: engine
+ *
+ * While a handshake runs, and after one that was refused, OpenSSL's own is another.
+ */
+void kssl_engine_keep_session(struct kssl_engine *e)
+{
+	SSL_SESSION *session = e->server ? NULL : SSL_get1_session(e->ssl);
+
+	if (session && SSL_SESSION_is_resumable(session)) {
+		SSL_SESSION_free(e->session);
+		e->session = session;
+	} else {
+		SSL_SESSION_free(session);
+	}
+}
+
+/**
+ * kssl_engine_get1_session() - the newest session that can be resumed
+ * @e: engine
+ *
+ * Return: a reference of the caller's, or NULL.
+ */
+SSL_SESSION *kssl_engine_get1_session(const struct kssl_engine *e)
+{
+	/* RFC 5246 7.2.2 */
+	if (!e->session || e->broken || !SSL_SESSION_up_ref(e->session))
+		return NULL;
+	return e->session;
 }
 
 const struct kssl_error *kssl_engine_error(const struct kssl_engine *e)

@@ -10,6 +10,7 @@
 #ifndef KSSL_ENGINE_H
 #define KSSL_ENGINE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <openssl/ssl.h>
 #include <linux/kssl.h>
@@ -25,6 +26,9 @@ struct kssl_engine;
  * @verify: client: check the peer; server: 0 no client certificate, 1 ask,
  *	2 demand, -1 what @ctx says
  * @client_renegotiation: server: 1 allow, 0 refuse, -1 what @ctx says
+ * @kernel_updates: the kernel does KeyUpdates (KSSL_POLICY_KEY_UPDATE)
+ * @require_answer: server: who ignores a HelloRequest or a certificate request is late
+ * @session: client: to be resumed, may be NULL; a reference is taken
  * @keylog: told each secret, may be NULL
  * @keylog_arg: its argument
  * @suites: what the kernel can carry
@@ -36,24 +40,31 @@ struct kssl_engine_setup {
 	const char *name;
 	int verify;
 	int client_renegotiation;
+	int kernel_updates;
+	int require_answer;
+	SSL_SESSION *session;
 	void (*keylog)(const char *line, void *arg);
 	void *keylog_arg;
 	const struct kssl_suite_info *suites;
 	unsigned int suites_count;
 };
 
-#define KSSL_ENGINE_EVENTS_MAX	4
+#define KSSL_ENGINE_EVENTS_MAX	8
 
 /**
  * struct kssl_engine_event - what one step led to
  * @event: enum kssl_event of libkssl.h
  * @by_peer: the peer started it
  * @sending: KSSL_EVENT_KEY_UPDATE: our sending key, else the receiving one
+ * @from: likewise: epoch before
+ * @to: likewise: epoch after, 0 for other events
  */
 struct kssl_engine_event {
 	uint8_t event;
 	uint8_t by_peer;
 	uint8_t sending;
+	uint32_t from;
+	uint32_t to;
 };
 
 /* engine.c */
@@ -63,20 +74,30 @@ void kssl_engine_start(struct kssl_engine *e, struct kssl_batch *batch);
 void kssl_engine_take_raw(struct kssl_engine *e, const uint8_t *record, size_t len,
 			  struct kssl_batch *batch);
 void kssl_engine_give_up(struct kssl_engine *e, struct kssl_batch *batch, int err, const char *text);
-void kssl_engine_peer_closed(struct kssl_engine *e, struct kssl_batch *batch);
-void kssl_engine_gone(struct kssl_engine *e);
+void kssl_engine_peer_closed(struct kssl_engine *e, bool in_order, struct kssl_batch *batch);
+void kssl_engine_sending_closed(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_engine_gone(struct kssl_engine *e, bool failed);
 unsigned int kssl_engine_take_events(struct kssl_engine *e, struct kssl_engine_event *events);
 SSL *kssl_engine_ssl(const struct kssl_engine *e);
+SSL_SESSION *kssl_engine_get1_session(const struct kssl_engine *e);
 const struct kssl_error *kssl_engine_error(const struct kssl_engine *e);
 int kssl_engine_is_open(const struct kssl_engine *e);
 int kssl_engine_is_busy(const struct kssl_engine *e);
 
 /* bounce.c */
-void kssl_engine_take_record(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
-			     struct kssl_batch *batch);
-int kssl_engine_renegotiate(struct kssl_engine *e, int how, struct kssl_batch *batch, const char **why);
-int kssl_engine_key_update(struct kssl_engine *e, int request, struct kssl_batch *batch,
+void kssl_engine_take_record(struct kssl_engine *e, const struct kssl_msg *head,
+			     const uint8_t *payload, size_t len, struct kssl_batch *batch);
+
+/* update.c */
+int kssl_engine_key_update(struct kssl_engine *e, bool request, struct kssl_batch *batch,
 			   const char **why);
+void kssl_engine_take_epochs(struct kssl_engine *e, uint32_t receiving, uint32_t sending,
+			     struct kssl_batch *batch);
+
+/* start.c */
+int kssl_engine_renegotiate(struct kssl_engine *e, int how, struct kssl_batch *batch, const char **why);
+void kssl_engine_rekey(struct kssl_engine *e, uint32_t reasons, struct kssl_batch *batch);
+void kssl_engine_request(struct kssl_engine *e, uint32_t how, uint32_t id, struct kssl_batch *batch);
 
 /* keylog.c */
 int kssl_keylog_arm(SSL_CTX *ctx);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of the engine share: engine.c (SSL object, plain phase),
- * handover.c (first keys), bounce.c (everything after), policy.c (what may not
- * change), keylog.c (secrets of TLS 1.3).
+ * handover.c (first keys), bounce.c (what comes after), update.c (KeyUpdates), start.c
+ * (handshakes we start), policy.c (what may not change), keylog.c (secrets of TLS 1.3).
  */
 #ifndef KSSL_ENGINE_PRIV_H
 #define KSSL_ENGINE_PRIV_H
@@ -17,6 +17,12 @@
 
 /* One bit per handshake message type (RFC 8446 4, RFC 5246 7.4). */
 #define KSSL_SEEN(type)	(1u << (type))
+
+/* Index of what is kept for both directions. */
+enum {
+	KSSL_RECEIVING,
+	KSSL_SENDING,
+};
 
 enum kssl_phase {
 	KSSL_PHASE_PLAIN,
@@ -70,6 +76,24 @@ struct kssl_identity {
 	bool http2;
 };
 
+enum kssl_request_state {
+	KSSL_REQUEST_NONE,
+	KSSL_REQUEST_WAITS,
+	KSSL_REQUEST_RUNS,
+};
+
+/**
+ * struct kssl_request - what the application asked for by way of the kernel
+ * @state: none, it waits for another handshake to end, or it is under way
+ * @how: KSSL_RENEG_*
+ * @id: the kernel's number for it
+ */
+struct kssl_request {
+	enum kssl_request_state state;
+	int how;
+	uint32_t id;
+};
+
 /**
  * struct kssl_engine - one connection
  * @ssl: OpenSSL's side of it
@@ -77,15 +101,28 @@ struct kssl_identity {
  * @wbio: what OpenSSL wrote; owned by @ssl
  * @server: role
  * @phase: enum kssl_phase
+ * @kernel_updates: the kernel does KeyUpdates
+ * @require_answer: see struct kssl_engine_setup
  * @handshaking: a renegotiation runs, from ClientHello on
- * @asked: server: our HelloRequest has no answer yet
+ * @switched: it has changed the receiving key
+ * @asked: server: our HelloRequest or certificate request has no answer yet
+ * @awaited: the kernel's clock runs for that answer
  * @local: we started what runs
  * @held: application sending is held on our word
- * @stuck: client: the peer refused, OpenSSL waits for a ServerHello for ever
+ * @stuck: the peer refused or left, OpenSSL waits for its answer for ever
+ * @mute: sending is closed, so there is no handshake any more
+ * @broken: it ended in a way after which the session is not resumed
  * @seen: messages of this handshake, [0] received, [1] sent
  * @fresh: messages of this step, likewise
  * @alert: fatal alert OpenSSL wanted sent in this step, or KSSL_NO_ALERT
  * @updates_asked: KeyUpdates requested from the peer and not yet come
+ * @answer_due: the peer has started one since ours, so the kernel's next may be an answer
+ * @live: TLS 1.3: epochs of the kernel, [0] receiving, [1] sending
+ * @epoch: likewise, those OpenSSL and the shims are at; never ahead of @live
+ * @request: what KSSL_EV_REQUEST asked for
+ * @rekey: KSSL_REKEY_* that could not be done at once
+ * @verify_before: server: verification before our last request for a certificate
+ * @session: client: newest one that can be resumed, or NULL
  * @read: seals what OpenSSL reads
  * @write: opens what OpenSSL wrote
  * @handshake_secret: TLS 1.3, [0] client, [1] server; until the hand-over
@@ -105,15 +142,28 @@ struct kssl_engine {
 	BIO *wbio;
 	bool server;
 	enum kssl_phase phase;
+	bool kernel_updates;
+	bool require_answer;
 	bool handshaking;
+	bool switched;
 	bool asked;
+	bool awaited;
 	bool local;
 	bool held;
 	bool stuck;
+	bool mute;
+	bool broken;
 	uint32_t seen[2];
 	uint32_t fresh[2];
 	int alert;
 	unsigned int updates_asked;
+	bool answer_due;
+	uint32_t live[2];
+	uint32_t epoch[2];
+	struct kssl_request request;
+	uint32_t rekey;
+	int verify_before;
+	SSL_SESSION *session;
 	struct kssl_shim read;
 	struct kssl_shim write;
 	struct kssl_secret handshake_secret[2];
@@ -137,9 +187,36 @@ static inline bool kssl_engine_is_tls13(const struct kssl_engine *e)
 void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, int alert,
 		      const char *text);
 void kssl_engine_fail_openssl(struct kssl_engine *e, struct kssl_batch *batch, int alert);
-void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer, bool sending);
+void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer);
+void kssl_engine_key_event(struct kssl_engine *e, bool by_peer, bool sending, uint32_t from);
+void kssl_engine_keep_session(struct kssl_engine *e);
 int kssl_engine_renew_bios(struct kssl_engine *e);
 size_t kssl_record_len(const uint8_t *data, size_t len);
+
+/* bounce.c */
+void kssl_bounce_add(struct kssl_batch *batch, enum kssl_op_code op);
+void kssl_bounce_begin(struct kssl_engine *e);
+int kssl_bounce_feed(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len);
+int kssl_bounce_drain(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_bounce_hold_if_hello(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_bounce_release(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_bounce_die(struct kssl_engine *e, struct kssl_batch *batch, size_t mark);
+void kssl_bounce_die_inside(struct kssl_engine *e, struct kssl_batch *batch, size_t mark);
+
+/* update.c */
+void kssl_update_first(struct kssl_engine *e);
+void kssl_update_note(struct kssl_engine *e, uint32_t receiving, uint32_t sending,
+		      struct kssl_batch *batch);
+int kssl_update_catch_up(struct kssl_engine *e);
+int kssl_update_key(struct kssl_engine *e, bool sending, struct kssl_batch *batch);
+int kssl_update_take(struct kssl_engine *e, struct kssl_batch *batch);
+
+/* start.c */
+void kssl_start_finished(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_start_refused(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_start_updated(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_start_result(struct kssl_engine *e, int err, struct kssl_batch *batch);
+void kssl_start_next(struct kssl_engine *e, struct kssl_batch *batch);
 
 /* handover.c */
 int kssl_keep(struct kssl_kept *kept, const uint8_t *record, size_t len);
@@ -154,7 +231,8 @@ int kssl_engine_attach(struct kssl_engine *e, SSL *ssl);
 
 /* policy.c */
 void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len);
-void kssl_policy_remember(struct kssl_engine *e);
+bool kssl_policy_remember(struct kssl_engine *e);
+const char *kssl_policy_check_cert(const struct kssl_engine *e);
 const char *kssl_policy_check(const struct kssl_engine *e, bool finished);
 
 #endif

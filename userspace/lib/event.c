@@ -59,22 +59,32 @@ static void describe(const struct kssl *k, const struct kssl_event_info *info, b
 	case KSSL_EVENT_FAILED:
 		snprintf(text, size, "failed: %.150s", k->text);
 		break;
+	case KSSL_EVENT_AUTHENTICATED:
+		snprintf(text, size, "the peer has shown a certificate, asked for %s", by_whom(info));
+		break;
 	case KSSL_EVENT_CLOSED:
 		snprintf(text, size, "closed");
 		break;
 	}
 }
 
+/* The status was read before or after the kernel did the next one by itself. */
+static void set_epochs(struct kssl_event_info *info, const struct kssl_engine_event *event)
+{
+	if (!event->to)
+		return;
+	(event->sending ? &info->before.tx : &info->before.rx)->epoch = event->from;
+	(event->sending ? &info->after.tx : &info->after.rx)->epoch = event->to;
+}
+
 /**
  * kssl_event_queue() - have the callback called
  * @k: connection; @k->before and @k->last are the status before and after
  * @event: what happened
- * @by_peer: who started it
- * @sending: for KSSL_EVENT_KEY_UPDATE
  *
  * Without memory the event is lost, the connection is not.
  */
-void kssl_event_queue(struct kssl *k, enum kssl_event event, bool by_peer, bool sending)
+void kssl_event_queue(struct kssl *k, const struct kssl_engine_event *event)
 {
 	struct kssl_queued *q;
 
@@ -83,12 +93,13 @@ void kssl_event_queue(struct kssl *k, enum kssl_event event, bool by_peer, bool 
 	q = calloc(1, sizeof(*q));
 	if (!q)
 		return;
-	q->info.event = event;
-	q->info.by_peer = by_peer;
+	q->info.event = event->event;
+	q->info.by_peer = event->by_peer;
 	q->info.before = k->before;
 	q->info.after = k->last;
 	q->info.text = q->text;
-	describe(k, &q->info, sending, q->text, sizeof(q->text));
+	set_epochs(&q->info, event);
+	describe(k, &q->info, event->sending, q->text, sizeof(q->text));
 	*k->queue_tail = q;
 	k->queue_tail = &q->next;
 }

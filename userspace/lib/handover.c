@@ -303,7 +303,9 @@ const char *kssl_handover(struct kssl_engine *e, struct kssl_batch *batch)
 		kssl_batch_add(batch, KSSL_OP_CONTINUE, 0, NULL, 0);
 		kssl_batch_add(batch, KSSL_OP_DONE, 0, NULL, 0);
 		e->phase = KSSL_PHASE_OPEN;
+		kssl_update_first(e);
 		kssl_policy_remember(e);
+		kssl_engine_keep_session(e);
 		if (e->identity.http2)	/* RFC 9113 9.2.1 */
 			SSL_set_options(e->ssl, SSL_OP_NO_RENEGOTIATION);
 	}

@@ -30,6 +30,10 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @client_renegotiation: 0, 1 or -1
  * @noverify: client: no check of the peer
  * @event_loop: no attendant
+ * @kernel_updates: the kernel does KeyUpdates
+ * @require_answer: server: a HelloRequest must be answered
+ * @policy: of the kernel, as its sockets get it
+ * @session: client: to be resumed, may be NULL
  * @timeout_ms: for the first handshake
  * @cb: called with events, may be NULL
  * @cb_arg: its argument
@@ -43,6 +47,10 @@ struct kssl_config {
 	int client_renegotiation;
 	bool noverify;
 	bool event_loop;
+	bool kernel_updates;
+	bool require_answer;
+	struct kssl_policy policy;
+	SSL_SESSION *session;
 	int timeout_ms;
 	kssl_event_cb cb;
 	void *cb_arg;
@@ -84,6 +92,8 @@ struct kssl_queued {
  * @event_loop: no attendant
  * @want_write: @batch waits for room in the kernel
  * @tx_closed: the kernel takes no more records of ours
+ * @detached: the kernel goes on without us
+ * @policy: as the kernel has it
  * @engine: OpenSSL's side
  * @batch: not yet written
  * @before: status when the step under way began
@@ -113,6 +123,8 @@ struct kssl {
 	bool event_loop;
 	bool want_write;
 	bool tx_closed;
+	bool detached;
+	struct kssl_policy policy;
 	struct kssl_engine *engine;
 	struct kssl_batch batch;
 	struct kssl_status before;
@@ -130,6 +142,9 @@ struct kssl {
 	struct kssl *prev;
 };
 
+/* config.c */
+int kssl_policy_merge(const struct kssl_policy *from, uint32_t kept_flags, struct kssl_policy *policy);
+
 /* conn.c: one connection, all with k->lock held */
 int64_t kssl_now_ms(void);
 void kssl_conn_service(struct kssl *k);
@@ -139,7 +154,7 @@ void kssl_conn_look(struct kssl *k);
 bool kssl_conn_is_busy(const struct kssl *k);
 
 /* event.c: with k->lock held, but for kssl_event_deliver() */
-void kssl_event_queue(struct kssl *k, enum kssl_event event, bool by_peer, bool sending);
+void kssl_event_queue(struct kssl *k, const struct kssl_engine_event *event);
 void kssl_event_deliver(struct kssl *k);
 void kssl_event_drop(struct kssl *k);
 
@@ -147,6 +162,7 @@ void kssl_event_drop(struct kssl *k);
 int kssl_registry_add(struct kssl *k);
 void kssl_registry_remove(struct kssl *k);
 int kssl_attendant_add(struct kssl *k);
+void kssl_attendant_remove(struct kssl *k);
 int kssl_watch(struct kssl *k, int epoll);
 void kssl_watch_update(struct kssl *k);
 

@@ -140,7 +140,7 @@ static int expand_label(const EVP_MD *md, const struct kssl_secret *secret, cons
  * @suite: row of the suite
  * @md: hash of the suite
  * @secret: traffic secret
- * @key: (out) sequence number 0
+ * @key: (out) sequence number 0; with the secret, from which the kernel gets the next key
  *
  * Return: 0 or -EIO.
  */
@@ -152,6 +152,8 @@ int kssl_keys_of_secret(const struct kssl_suite *suite, const EVP_MD *md,
 	set_header(key, suite);
 	if (!md || secret->len != EVP_MD_get_size(md))
 		return -EIO;
+	key->secret_len = secret->len;
+	memcpy(key->secret, secret->bytes, secret->len);
 	ret = expand_label(md, secret, "key", key->key, key->key_len);
 	return ret ? ret : expand_label(md, secret, "iv", key->iv, key->iv_len);
 }

@@ -12,8 +12,6 @@
 #define KSSL_TLS12	0x0303
 #define KSSL_TLS13	0x0304
 
-/* Longest hash output of a suite (SHA-384), so the longest secret of TLS 1.3. */
-#define KSSL_SECRET_MAX	48
 /* Length of a TLS <= 1.2 master secret (RFC 5246 8.1) and of the two randoms. */
 #define KSSL_MASTER_LEN	48
 #define KSSL_RANDOM_LEN	32

@@ -48,6 +48,9 @@ static struct kssl *new_conn(int fd, const struct kssl_config *config)
 	k->timer = -1;
 	k->queue_tail = &k->queue;
 	k->event_loop = config->event_loop;
+	k->policy = config->policy;
+	if (config->kernel_updates)
+		k->policy.flags |= KSSL_POLICY_KEY_UPDATE;
 	k->timeout_ms = config->timeout_ms;
 	k->cb = config->cb;
 	k->cb_arg = config->cb_arg;
@@ -66,6 +69,8 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		.ctx = config->ctx, .server = server, .name = name,
 		.verify = verify_mode(config, server),
 		.client_renegotiation = config->client_renegotiation,
+		.kernel_updates = config->kernel_updates,
+		.require_answer = config->require_answer, .session = config->session,
 		.keylog = config->keylog, .keylog_arg = config->keylog_arg,
 	};
 	struct kssl_suite_info *suites = NULL;
@@ -77,7 +82,9 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		snprintf(k->text, sizeof(k->text), "kssl cannot be put on this socket: %s", strerror(-ret));
 	if (ret)
 		return ret;
-	ret = kssl_control_suites(k->fd, &suites, &setup.suites_count);
+	ret = kssl_control_policy(k->fd, &k->policy);
+	if (!ret)
+		ret = kssl_control_suites(k->fd, &suites, &setup.suites_count);
 	if (!ret)
 		ret = kssl_control_cookie(k->fd, &k->cookie);
 	if (ret) {
@@ -239,6 +246,19 @@ SSL *kssl_ssl(const struct kssl *k)
 	return k->engine ? kssl_engine_ssl(k->engine) : NULL;
 }
 
+SSL_SESSION *kssl_get1_session(const struct kssl *k)
+{
+	struct kssl *conn = (struct kssl *)k;
+	SSL_SESSION *session;
+
+	if (conn->forked)
+		return NULL;
+	pthread_mutex_lock(&conn->lock);
+	session = kssl_engine_get1_session(conn->engine);
+	pthread_mutex_unlock(&conn->lock);
+	return session;
+}
+
 int kssl_status(const struct kssl *k, struct kssl_status *status)
 {
 	struct kssl *conn = (struct kssl *)k;
@@ -359,6 +379,106 @@ int kssl_key_update(struct kssl *k, int request)
 	ret = kssl_engine_key_update(k->engine, request, &k->batch, &why);
 	ret = conclude(k, ret, why);
 	pthread_mutex_unlock(&k->lock);
+	return ret;
+}
+
+/* The socket is still the application's, and not another one under its number. */
+static int put_policy(struct kssl *k, const struct kssl_policy *policy)
+{
+	uint64_t cookie;
+	int ret = kssl_control_cookie(k->fd, &cookie);
+
+	if (!ret && cookie != k->cookie)
+		ret = -ENOTCONN;
+	if (!ret)
+		ret = kssl_control_policy(k->fd, policy);
+	if (!ret)
+		k->policy = *policy;
+	else
+		snprintf(k->text, sizeof(k->text), "the policy: %s", strerror(-ret));
+	return ret;
+}
+
+int kssl_set_policy(struct kssl *k, const struct kssl_policy *policy)
+{
+	struct kssl_policy merged;
+	int ret;
+
+	if (k->forked)
+		return -ESRCH;
+	pthread_mutex_lock(&k->lock);
+	ret = usable(k);
+	merged = k->policy;
+	if (!ret)
+		ret = kssl_policy_merge(policy, KSSL_POLICY_ORPHAN | KSSL_POLICY_KEY_UPDATE, &merged);
+	if (!ret)
+		ret = put_policy(k, &merged);
+	pthread_mutex_unlock(&k->lock);
+	return ret;
+}
+
+/* With what came before answered, and nothing under way. */
+static int may_detach(struct kssl *k)
+{
+	int ret;
+
+	kssl_conn_service(k);
+	ret = usable(k);
+	if (!ret && (k->state != KSSL_CONN_OPEN || kssl_conn_is_busy(k))) {
+		snprintf(k->text, sizeof(k->text), "a handshake runs");
+		ret = -EBUSY;
+	}
+	return ret;
+}
+
+static void leave(struct kssl *k)
+{
+	if (k->event_loop && k->epoll >= 0)
+		epoll_ctl(k->epoll, EPOLL_CTL_DEL, k->control, NULL);
+	k->armed = 0;
+	close(k->control);
+	k->control = -1;
+	k->detached = true;
+	k->state = KSSL_CONN_CLOSED;
+	kssl_engine_gone(k->engine, false);
+	pthread_cond_broadcast(&k->changed);
+}
+
+/* Let go of it, or have it attended to as before. */
+static int detach(struct kssl *k)
+{
+	struct kssl_policy orphan = k->policy, before = k->policy;
+	int ret = may_detach(k);
+
+	orphan.flags |= KSSL_POLICY_ORPHAN;
+	if (!ret)
+		ret = put_policy(k, &orphan);
+	/* Until a moment ago something may have come. */
+	if (!ret) {
+		ret = may_detach(k);
+		if (!ret)
+			leave(k);
+		else
+			put_policy(k, &before);
+	}
+	if (ret && !k->event_loop && kssl_attendant_add(k))
+		kssl_conn_fail(k, ENOMEM, "nobody can attend to the connection any more");
+	kssl_watch_update(k);
+	return ret;
+}
+
+int kssl_detach(struct kssl *k)
+{
+	int ret;
+
+	if (k->forked)
+		return -ESRCH;
+	if (!k->event_loop)
+		kssl_attendant_remove(k);
+	pthread_mutex_lock(&k->lock);
+	ret = detach(k);
+	pthread_mutex_unlock(&k->lock);
+	kssl_event_deliver(k);
 	return ret;
 }
 

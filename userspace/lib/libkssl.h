@@ -34,7 +34,8 @@ struct kssl_config;
 struct kssl_config *kssl_config_new(void);
 void kssl_config_free(struct kssl_config *config);
 
-/* PEM files. All return 0 or -errno (EINVAL: not usable, ENOENT: no file). */
+/* PEM files. A client with a certificate offers post-handshake authentication (RFC 8446
+ * 4.2.6). All return 0 or -errno (EINVAL: not usable, ENOENT: no file). */
 int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain, const char *key);
 int kssl_config_set_ca_file(struct kssl_config *config, const char *path);
 
@@ -49,10 +50,30 @@ int kssl_config_set_versions(struct kssl_config *config, int min, int max);
 int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13);
 /* Server: 0 no client certificate, 1 ask, 2 demand. */
 int kssl_config_set_client_cert(struct kssl_config *config, int mode);
-/* Server: let a client start a renegotiation (default 1). */
+/* Server: let a client start a renegotiation (default 1). It may always answer one of ours. */
 int kssl_config_set_client_renegotiation(struct kssl_config *config, int allow);
 /* Client: no check of the peer at all. For tests. */
 void kssl_config_insecure_noverify(struct kssl_config *config);
+/* TLS 1.3: let the kernel do KeyUpdates itself, its own and the answers to the peer's
+ * (default 1), so that data need not wait for the library. 0: all of them bounce. */
+void kssl_config_set_kernel_key_update(struct kssl_config *config, int on);
+/* What the connection bears and what happens by itself: deadlines, limits, new keys after
+ * so many bytes, records or milliseconds (linux/kssl.h). NULL: the defaults. Of the flags
+ * KSSL_POLICY_KEY_UPDATE means nothing here, see above. -EINVAL, -E2BIG. A new key is a
+ * KeyUpdate, or in TLS 1.2 a renegotiation where that can be (see kssl_renegotiate()). */
+int kssl_config_set_policy(struct kssl_config *config, const struct kssl_policy *policy);
+/* Server: a client that does not answer a HelloRequest, or a certificate request after the
+ * handshake, within struct kssl_policy.peer_ms fails the connection (ETIMEDOUT). Default
+ * 0: it may ignore them (RFC 5246 7.4.1.1). */
+void kssl_config_set_require_answer(struct kssl_config *config, int on);
+/* The connection lives on when its helper, which is this process, is gone; see
+ * kssl_detach(). Default 0: it fails at the next control record (ESRCH). */
+void kssl_config_set_orphan(struct kssl_config *config, int on);
+/* Client: resume this session, of kssl_get1_session(), if the server agrees; NULL: none.
+ * A reference is taken. A session whose certificate was not good, or is not the server's
+ * name's, is not offered. What trust it was made with is the caller's business. A ticket
+ * of TLS 1.3 should be used once (RFC 8446 C.4). -ENOMEM. */
+int kssl_config_set_session(struct kssl_config *config, SSL_SESSION *session);
 /* Bring your own SSL_CTX (a reference is taken): certificates, trust, callbacks
  * and options are yours; only the cipher list is narrowed to what the kernel has. */
 int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx);
@@ -66,16 +87,18 @@ void kssl_config_set_timeout(struct kssl_config *config, int ms);
 enum kssl_event {
 	KSSL_EVENT_HANDSHAKE_DONE = 1,	/* the first handshake */
 	KSSL_EVENT_RENEGOTIATED,	/* who tells who started it */
-	KSSL_EVENT_KEY_UPDATE,		/* one direction has a new key */
+	KSSL_EVENT_KEY_UPDATE,		/* one direction has a new key; of those the kernel
+					 * does, several may be one: compare the epochs */
 	KSSL_EVENT_TICKET,		/* a NewSessionTicket was taken */
 	KSSL_EVENT_REFUSED,		/* a renegotiation was refused; the connection lives */
 	KSSL_EVENT_FAILED,
 	KSSL_EVENT_CLOSED,		/* the socket was closed */
+	KSSL_EVENT_AUTHENTICATED,	/* the peer showed a certificate after the first handshake */
 };
 
 struct kssl_event_info {
 	enum kssl_event event;
-	int by_peer;			/* 1: the peer started it */
+	int by_peer;			/* 1: the peer started it, as far as can be known */
 	struct kssl_status before;	/* status when it began */
 	struct kssl_status after;
 	const char *text;		/* one line for a person */
@@ -110,28 +133,46 @@ int kssl_is_established(const struct kssl *k);
 int kssl_fd(const struct kssl *k);
 int kssl_attend(struct kssl *k);
 
-/* Ask for a handshake now: TLS <= 1.2 only, -EOPNOTSUPP in TLS 1.3. Starts it and
- * returns; KSSL_EVENT_RENEGOTIATED tells the end. -EALREADY: one is running.
- * Whoever starts it, a renegotiation may change the suite, but fails the connection
+/* Ask for a handshake now, one of KSSL_RENEG_*. Starts it and returns;
+ * KSSL_EVENT_RENEGOTIATED tells the end, or KSSL_EVENT_REFUSED. In TLS 1.3 FULL and RESUME
+ * are kssl_key_update() with request, and REQUEST_CERT and REQUIRE_CERT authentication
+ * after the handshake: KSSL_EVENT_AUTHENTICATED tells that the client has shown a
+ * certificate; if it need not and does not, nothing does, but kssl_wait() ends.
+ * -EALREADY: one is running. -EOPNOTSUPP: not with this protocol (HTTP/2) or peer (no
+ * RFC 5746, has refused before, does not offer post-handshake authentication).
+ * -EINVAL: only a server asks for a certificate. The application can ask for the same
+ * with setsockopt(KSSL_RENEGOTIATE). Whoever starts it, a renegotiation may change the suite, but fails the connection
  * (handshake_failure) if it drops encrypt-then-MAC or the extended master secret, or
  * changes server name or the certificate that the peer had shown. The ALPN protocol
  * stays that of the first handshake. */
-#define KSSL_RENEG_FULL		0
-#define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
-#define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
-#define KSSL_RENEG_REQUIRE_CERT	3	/* server: demand one */
 int kssl_renegotiate(struct kssl *k, int how);
-/* TLS 1.3: new sending key; with request, ask the peer for one as well. */
+/* TLS 1.3: new sending key; with request, ask the peer for one as well. -EALREADY: not
+ * now, because a message of the peer is not complete. */
 int kssl_key_update(struct kssl *k, int request);
 /* Block until no handshake runs, at most ms milliseconds: 0, -ETIMEDOUT, or the error. */
 int kssl_wait(struct kssl *k, int ms);
+
+/* As kssl_config_set_policy(), from now on; all of it at once. -errno of KSSL_POLICY. */
+int kssl_set_policy(struct kssl *k, const struct kssl_policy *policy);
+
+/* Newest session of a client that a later connection can resume, with the tickets that
+ * came meanwhile (KSSL_EVENT_TICKET); NULL if there is none. The reference is the
+ * caller's (SSL_SESSION_free()). Good after kssl_free(k) too. */
+SSL_SESSION *kssl_get1_session(const struct kssl *k);
 
 /* Read-only view for certificates, ALPN, session. Only while no handshake runs. */
 SSL *kssl_ssl(const struct kssl *k);
 int kssl_status(const struct kssl *k, struct kssl_status *status);
 
-/* Release k. While the socket is open this gives up attendance: close or shut
- * down the socket first, or the kernel fails it at the next control record. */
+/* Leave: the connection lives on without a helper (struct kssl_status.orphan). Up to TLS
+ * 1.2 renegotiations are refused from now on; in TLS 1.3 the kernel does KeyUpdates and
+ * drops tickets; only what needs a certificate fails it. -EBUSY: a handshake runs, try
+ * again later. Afterwards k knows what it knew, but does nothing (-ENOTCONN). Not to be
+ * called by the callback. */
+int kssl_detach(struct kssl *k);
+
+/* Release k. While the socket is open this gives up attendance: close or shut down the
+ * socket first, or detach, or the kernel fails it at the next control record. */
 void kssl_free(struct kssl *k);
 
 #ifdef __cplusplus

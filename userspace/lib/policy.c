@@ -133,20 +133,38 @@ static bool uses_mac(const struct kssl_engine *e)
 	return cipher && !SSL_CIPHER_is_aead(cipher);
 }
 
+/* One that is not shown again, because it was not asked for or not given, is not gone. */
+static bool remember_cert(struct kssl_engine *e)
+{
+	struct kssl_identity *id = &e->identity;
+	uint8_t cert[KSSL_DIGEST_LEN];
+	bool changed = digest_cert(e->ssl, cert) &&
+		       !(id->has_cert && !memcmp(cert, id->cert, sizeof(cert)));
+
+	if (changed) {
+		id->has_cert = true;
+		memcpy(id->cert, cert, sizeof(cert));
+	}
+	return changed;
+}
+
 /**
  * kssl_policy_remember() - the handshake is over: this is who we talk to
  * @e: engine
+ *
+ * Return: whether the peer's certificate was not known before.
  */
-void kssl_policy_remember(struct kssl_engine *e)
+bool kssl_policy_remember(struct kssl_engine *e)
 {
 	struct kssl_identity *id = &e->identity;
+	bool changed = remember_cert(e);
 
-	id->has_cert = digest_cert(e->ssl, id->cert);
 	/* OpenSSL neither tells nor takes ALPN at a renegotiation: the protocol stays. */
 	id->http2 |= is_http2(e->ssl);
 	memcpy(id->name, e->hello.name, sizeof(id->name));
 	id->ems = e->hello.ems;
 	id->etm_ever |= e->write.etm;
+	return changed;
 }
 
 static const char *check_hello(const struct kssl_engine *e)
@@ -173,6 +191,19 @@ static const char *check_cert(const struct kssl_engine *e, bool finished)
 		return NULL;
 	return e->server ? "the client's identity changed at a renegotiation" :
 			   "the server's certificate changed at a renegotiation";
+}
+
+/**
+ * kssl_policy_check_cert() - may the peer be who it says it is now? TLS 1.3
+ * @e: engine, after a message of post-handshake authentication was fed
+ *
+ * Who shows no certificate stays who he was.
+ *
+ * Return: NULL, or the sentence it is refused with.
+ */
+const char *kssl_policy_check_cert(const struct kssl_engine *e)
+{
+	return check_cert(e, false);
 }
 
 /**

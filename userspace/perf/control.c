@@ -276,28 +276,29 @@ int params_from_json(struct params *params, json_t *json, char error[static PERF
 
 static json_t *stream_to_json(const struct stream_result *s)
 {
-	return json_pack("{s:i, s:I, s:f, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:i, s:I, s:f, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
 			 "id", s->id, "bytes", (json_int_t)s->bytes, "seconds", s->seconds,
 			 "protocol", s->protocol, "digest", s->digest, "error", s->error,
 			 "has_kernel", s->has_kernel,
 			 "kernel_records", (json_int_t)s->kernel_records,
 			 "kernel_bytes", (json_int_t)s->kernel_bytes,
-			 "handshakes", (json_int_t)s->handshakes, "holds", (json_int_t)s->holds,
+			 "handshakes", (json_int_t)s->handshakes,
+			 "key_updates", (json_int_t)s->key_updates, "holds", (json_int_t)s->holds,
 			 "hold_max_ns", (json_int_t)s->hold_max_ns);
 }
 
 static int stream_from_json(struct stream_result *s, json_t *json)
 {
-	json_int_t bytes, records, kernel_bytes, handshakes, holds, hold_max;
+	json_int_t bytes, records, kernel_bytes, handshakes, key_updates, holds, hold_max;
 	const char *protocol, *digest, *error;
 	int has_kernel;
 
-	if (json_unpack(json, "{s:i, s:I, s:F, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I}",
+	if (json_unpack(json, "{s:i, s:I, s:F, s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I}",
 			"id", &s->id, "bytes", &bytes, "seconds", &s->seconds,
 			"protocol", &protocol, "digest", &digest, "error", &error,
 			"has_kernel", &has_kernel, "kernel_records", &records,
 			"kernel_bytes", &kernel_bytes, "handshakes", &handshakes,
-			"holds", &holds, "hold_max_ns", &hold_max))
+			"key_updates", &key_updates, "holds", &holds, "hold_max_ns", &hold_max))
 		return -1;
 	s->bytes = (uint64_t)bytes;
 	snprintf(s->protocol, sizeof(s->protocol), "%s", protocol);
@@ -307,6 +308,7 @@ static int stream_from_json(struct stream_result *s, json_t *json)
 	s->kernel_records = (uint64_t)records;
 	s->kernel_bytes = (uint64_t)kernel_bytes;
 	s->handshakes = (uint64_t)handshakes;
+	s->key_updates = (uint64_t)key_updates;
 	s->holds = (uint64_t)holds;
 	s->hold_max_ns = (uint64_t)hold_max;
 	return 0;

@@ -41,6 +41,10 @@ static const struct option_row table[] = {
 	{ 0, "key", "FILE", COMMON, TEXT, FIELD(key), "its private key, PEM" },
 	{ 0, "renegotiate", "BYTES", COMMON, SIZE, FIELD(renegotiate),
 	  "kssl: this end renegotiates (TLS 1.3: updates keys) every BYTES of a stream" },
+	{ 0, "rekey-bytes", "BYTES", COMMON, SIZE, FIELD(rekey_bytes),
+	  "kssl: likewise, but the kernel sees to it (struct kssl_policy)" },
+	{ 0, "bounce", NULL, COMMON, FLAG, FIELD(bounce),
+	  "kssl: KeyUpdates bounce to libkssl instead of being the kernel's" },
 	{ 'h', "help", NULL, COMMON, FLAG, FIELD(help), "print this" },
 	{ 'v', "version", NULL, COMMON, FLAG, FIELD(version), "print the versions used" },
 
@@ -104,7 +108,8 @@ static void print_help(void)
 			printf("  %-26s %s\n", form, row->help);
 		}
 	}
-	printf("\nBYTES and N take the suffixes K, M and G (powers of 1024).\n");
+	printf("\nSIGUSR1 renegotiates or updates keys now, with --mode kssl.\n");
+	printf("BYTES and N take the suffixes K, M and G (powers of 1024).\n");
 }
 
 static int parse_size(const char *text, uint64_t *value)
@@ -221,8 +226,9 @@ int params_from_options(struct params *params, const struct options *options,
 		set_text(error, "--tls: \"%s\" is neither 1.2 nor 1.3", options->tls);
 		return -1;
 	}
-	if (options->renegotiate && !params->transport->rekey) {
-		set_text(error, "--renegotiate needs --mode kssl");
+	if (!params->transport->rekey &&
+	    (options->renegotiate || options->rekey_bytes || options->bounce)) {
+		set_text(error, "--renegotiate, --rekey-bytes and --bounce need --mode kssl");
 		return -1;
 	}
 	if (options->parallel < 1 || options->parallel > PERF_PARALLEL_MAX) {
@@ -250,8 +256,22 @@ int params_from_options(struct params *params, const struct options *options,
 	return 0;
 }
 
+static atomic_int signals;
+
+static void count_signal(int number)
+{
+	(void)number;
+	atomic_fetch_add(&signals, 1);
+}
+
+int signals_seen(void)
+{
+	return atomic_load(&signals);
+}
+
 int main(int argc, char **argv)
 {
+	struct sigaction on_signal = { .sa_handler = count_signal, .sa_flags = SA_RESTART };
 	struct options options = {
 		.port = "5211",
 		.interval = 1,
@@ -281,6 +301,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGUSR1, &on_signal, NULL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	return options.server ? run_server(&options) : run_client(&options);
 }

@@ -23,7 +23,7 @@
 #include <openssl/ssl.h>
 #include <libkssl.h>
 
-#define PERF_PROTOCOL		1	/* version of the control messages */
+#define PERF_PROTOCOL		2	/* version of the control messages */
 #define PERF_PARALLEL_MAX	128
 #define PERF_LENGTH_MAX		(16u << 20)
 #define PERF_CONTROL_MAX	(1u << 20)
@@ -66,6 +66,8 @@ struct options {
 	bool insecure;
 	const char *digest;
 	uint64_t renegotiate;
+	uint64_t rekey_bytes;
+	bool bounce;
 };
 
 /* What a client asks of a server: the part of its options that concerns both. */
@@ -93,6 +95,7 @@ struct stream_result {
 	uint64_t kernel_records;
 	uint64_t kernel_bytes;
 	uint64_t handshakes;
+	uint64_t key_updates;	/* by the kernel, either way */
 	uint64_t holds;
 	uint64_t hold_max_ns;
 };
@@ -172,6 +175,7 @@ struct stream {
 	pthread_t thread;
 	bool started;
 	uint64_t limit;			/* bytes to send, 0: until told to stop */
+	int signals;			/* SIGUSR1 that it has obeyed */
 	atomic_uint_fast64_t bytes;
 	uint64_t reported;		/* bytes at the last interval line */
 	uint64_t end_ns;
@@ -209,6 +213,7 @@ uint64_t now_ns(void);
 __attribute__((format(printf, 2, 3)))
 void set_text(char text[static PERF_TEXT_LEN], const char *format, ...);
 bool known_digest(const char *name);	/* the empty one too */
+int signals_seen(void);	/* how many SIGUSR1 came so far */
 int params_from_options(struct params *params, const struct options *options,
 			char error[static PERF_TEXT_LEN]);
 

@@ -131,17 +131,19 @@ void report_event(struct report *report, int id, const char *text)
 static void print_kernel(const struct stream_result *s, const char *side)
 {
 	if (s->has_kernel)
-		printf("[%3d] kssl at the %s: %llu records, %llu bytes, %llu handshakes, %llu holds, longest %.3f ms\n",
+		printf("[%3d] kssl at the %s: %llu records, %llu bytes, %llu handshakes, %llu key updates, %llu holds, longest %.3f ms\n",
 		       s->id, side, (unsigned long long)s->kernel_records,
 		       (unsigned long long)s->kernel_bytes, (unsigned long long)s->handshakes,
-		       (unsigned long long)s->holds, (double)s->hold_max_ns / 1e6);
+		       (unsigned long long)s->key_updates, (unsigned long long)s->holds, (double)s->hold_max_ns / 1e6);
 }
 
 static json_t *kernel_to_json(const struct stream_result *s)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "records", (json_int_t)s->kernel_records,
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "records", (json_int_t)s->kernel_records,
 			 "bytes", (json_int_t)s->kernel_bytes,
-			 "handshakes", (json_int_t)s->handshakes, "holds", (json_int_t)s->holds,
+			 "handshakes", (json_int_t)s->handshakes,
+			 "key_updates", (json_int_t)s->key_updates, "holds", (json_int_t)s->holds,
 			 "hold_max_ns", (json_int_t)s->hold_max_ns);
 }
 

@@ -87,7 +87,8 @@ static int run_with_params(const struct options *options, const struct params *p
 		return -1;
 	if (!test->error[0] && options->mode && strcmp(options->mode, params->transport->name))
 		set_text(test->error, "this server serves --mode %s only", options->mode);
-	if (!test->error[0] && options->renegotiate && !params->transport->rekey)
+	if (!test->error[0] && !params->transport->rekey &&
+	    (options->renegotiate || options->rekey_bytes))
 		set_text(test->error, "this server renegotiates and serves --mode kssl only");
 	if (test->error[0])
 		message_send(control, json_pack("{s:s}", "error", test->error));

@@ -88,15 +88,29 @@ static void finish_digest(struct stream *stream)
 		sprintf(stream->digest + 2 * i, "%02x", md[i]);
 }
 
-/* Starts a rekey each time the stream has passed another --renegotiate bytes. */
-static int rekey_when_due(struct stream *stream, uint64_t bytes, uint64_t *mark)
+/* Has the stream passed another --renegotiate bytes? */
+static bool is_rekey_due(const struct stream *stream, uint64_t bytes, uint64_t *mark)
 {
 	uint64_t every = stream->test->options->renegotiate;
 
 	if (!every || bytes < *mark)
-		return 0;
+		return false;
 	*mark = bytes + every;
-	if (stream->limit && *mark > stream->limit)
+	return !stream->limit || *mark <= stream->limit;
+}
+
+static bool is_rekey_asked(struct stream *stream)
+{
+	int signals = signals_seen();
+	bool asked = signals != stream->signals;
+
+	stream->signals = signals;
+	return asked && stream->test->endpoint.transport->rekey;
+}
+
+static int rekey_when_due(struct stream *stream, uint64_t bytes, uint64_t *mark)
+{
+	if (!is_rekey_due(stream, bytes, mark) && !is_rekey_asked(stream))
 		return 0;
 	return stream->test->endpoint.transport->rekey(&stream->conn);
 }
@@ -222,6 +236,7 @@ int test_add_stream(struct test *test, int fd)
 	stream->conn.endpoint = &test->endpoint;
 	stream->conn.report = test->report;
 	stream->conn.fd = fd;
+	stream->signals = signals_seen();
 	stream->conn.id = ++test->count;
 	if (stream->conn.id == 1)	/* the first one takes the remainder */
 		stream->limit = test->params.bytes - share * (uint64_t)(test->params.parallel - 1);
@@ -396,6 +411,7 @@ static void fill_result(struct stream_result *result, const struct stream *strea
 	result->kernel_records = dir->records;
 	result->kernel_bytes = dir->bytes;
 	result->handshakes = status->handshakes;
+	result->key_updates = (uint64_t)status->key_updates_sent + status->key_updates_received;
 	result->holds = status->holds;
 	result->hold_max_ns = status->hold_max_ns;
 }

@@ -223,15 +223,19 @@ static void forward_event(struct kssl *kssl, const struct kssl_event_info *info,
 
 static struct kssl_config *new_config(struct conn *conn)
 {
+	const struct options *options = conn->endpoint->options;
+	struct kssl_policy policy = { .size = sizeof(policy), .rekey_bytes = options->rekey_bytes };
 	struct kssl_config *config = kssl_config_new();
 
 	if (!config)
 		return NULL;
-	if (kssl_config_set_ssl_ctx(config, conn->endpoint->ctx)) {
+	if (kssl_config_set_ssl_ctx(config, conn->endpoint->ctx) ||
+	    kssl_config_set_policy(config, &policy)) {
 		kssl_config_free(config);
 		return NULL;
 	}
-	if (conn->endpoint->options->insecure)
+	kssl_config_set_kernel_key_update(config, !options->bounce);
+	if (options->insecure)
 		kssl_config_insecure_noverify(config);
 	kssl_config_set_event_callback(config, forward_event, conn);
 	return config;

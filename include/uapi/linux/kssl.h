@@ -305,7 +305,8 @@ struct kssl_error {
  * limits count blocks.
  *
  * Setting it changes all of it at once, at any time after the attach.  A new key is
- * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when everything received was read;
+ * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when the application has read, or
+ * just reads, what was received, lest the peer's answer be behind it;
  * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
  * Unattended sockets obey the hard limits, of which the next key frees sending.
  * Exceeding message_max, flight_max, starts_max or useless_max is EDQUOT.
