@@ -488,6 +488,8 @@ static void run_until(const struct script *s, const struct kssl_policy *p, unsig
 
 	snprintf(row, sizeof(row), "step %u%s", last, writer ? ", a writer waits" : "");
 	at_row(row);
+	if (getenv("DIE_ROWS"))
+		note("%s", row);
 	s->open(&c, p);
 	start_helper(&h, &c, s, 0);
 	for (n = 0; n <= last; n++)
