@@ -193,9 +193,14 @@ static void orphan_update(struct kssl_sock *ctx, bool last)
 	if (!last)
 		/* RFC 8446 5.1 */
 		fail(ctx, EPROTO, "a KeyUpdate with more behind it in its record");
-	else if (m->body != 1 || m->first > KSSL_UPDATE_REQUESTED)
+	else if (m->body != 1)
+		/* RFC 8446 6.2 */
+		kssl_fail(ctx, EPROTO, KSSL_WHO_KERNEL, KSSL_ALERT_DECODE_ERROR,
+			  "a KeyUpdate of the wrong length");
+	else if (m->first > KSSL_UPDATE_REQUESTED)
+		/* RFC 8446 4.6.3 */
 		kssl_fail(ctx, EPROTO, KSSL_WHO_KERNEL, KSSL_ALERT_ILLEGAL_PARAMETER,
-			  "a malformed KeyUpdate");
+			  "a KeyUpdate that asks for something unknown");
 	else if (!knows_next(&ctx->rx.dir) || !knows_next(&ctx->tx.dir))
 		fail(ctx, ESRCH, "a KeyUpdate came and the helper is gone");
 	else

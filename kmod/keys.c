@@ -154,7 +154,7 @@ u64 kssl_epoch_cost(const struct kssl_epoch *e, unsigned int payload_len)
 {
 	const struct kssl_cipher *cipher = e->suite->cipher;
 
-	if (likely(!cipher->unit))
+	if (!cipher->unit)
 		return 1;
 	return DIV_ROUND_UP(payload_len + cipher->explicit_len + cipher->tag_len, cipher->unit);
 }

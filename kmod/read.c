@@ -82,6 +82,7 @@ static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied,
 		if (signal_pending(current))
 			return sock_intr_errno(*timeo);
 
+		kssl_policy_clock(ctx);
 		add_wait_queue(sk_sleep(sk), &wait);
 		rx->readers++;
 		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);

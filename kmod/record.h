@@ -223,6 +223,15 @@ void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
 
 #define KSSL_MESSAGE_HEADER_LEN	4			/* RFC 8446 4, RFC 5246 7.4 */
 
+/* Handshake messages, RFC 8446 4 and RFC 5246 7.4, and what a KeyUpdate says. */
+#define KSSL_HANDSHAKE_HELLO_REQUEST	0
+#define KSSL_HANDSHAKE_CLIENT_HELLO	1
+#define KSSL_HANDSHAKE_SERVER_HELLO	2
+#define KSSL_HANDSHAKE_TICKET		4
+#define KSSL_HANDSHAKE_KEY_UPDATE	24
+#define KSSL_UPDATE_NOT_REQUESTED	0
+#define KSSL_UPDATE_REQUESTED		1
+
 /**
  * struct kssl_message - where a walk over handshake messages stands
  * @header: type and length of the message

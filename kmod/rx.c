@@ -215,6 +215,12 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 	__skb_queue_tail(&rx->queue, skb);
 }
 
+/* RFC 8446 5.1: nothing may come between the records of one message. */
+static bool is_between_halves(const struct kssl_rx *rx)
+{
+	return (rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE) && kssl_message_is_open(&rx->message);
+}
+
 static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 {
 	struct kssl_rx *rx = &ctx->rx;
@@ -225,8 +231,7 @@ static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 		fail(ctx, EPROTO, "application data before the peer's Finished");
 		return;
 	}
-	/* RFC 8446 5.1 */
-	if ((rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE) && kssl_message_is_open(&rx->message)) {
+	if (is_between_halves(rx)) {
 		kfree_skb(skb);
 		fail(ctx, EPROTO, "application data in the middle of a handshake message");
 		return;
@@ -297,6 +302,11 @@ static void deliver_alert(struct kssl_sock *ctx, struct sk_buff *skb)
 	if (alert[0] == KSSL_ALERT_FATAL || (all_fatal && alert[1] != KSSL_ALERT_USER_CANCELED)) {
 		kssl_control_post(ctx, skb);
 		receive_fatal_alert(ctx, alert[1]);
+		return;
+	}
+	if (is_between_halves(rx)) {
+		kfree_skb(skb);
+		fail(ctx, EPROTO, "a warning in the middle of a handshake message");
 		return;
 	}
 	if (++rx->warnings >= KSSL_WARNING_MAX) {

@@ -554,6 +554,8 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		/* What TCP cannot take now is queued; the bytes count as sent. */
 		kssl_tx_push(ctx, more ? MSG_MORE : 0);
 		kssl_policy_count(ctx, &ctx->tx.dir);
+		/* A peer that only listens may still have reasons for KeyUpdates. */
+		ctx->rx.useless = 0;
 	}
 	release_sock(ctx->sk);
 	return ret;

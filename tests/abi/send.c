@@ -472,13 +472,13 @@ static void given_numbers(void)
 	conn_connect(&c);
 	conn_attach(&c);
 	c.peer.rx = make_keys(1);
-	c.peer.rx.seq = 0x123456789abcdefULL;
+	c.peer.rx.seq = 0x7abcdeULL;
 	c.peer.rx.nonce = 0xfffffffffffffffeULL;
 	SYS(set_key(c.fd, KSSL_TX_KEY, &c.peer.rx));
-	EQ(status_of(c.fd).tx.seq, 0x123456789abcdefULL);
+	EQ(status_of(c.fd).tx.seq, 0x7abcdeULL);
 	send_pattern(c.fd, 0, 50000);
 	peer_expect_pattern(&c.peer, 0, 50000);
-	EQ(status_of(c.fd).tx.seq, 0x123456789abcdefULL + 4);
+	EQ(status_of(c.fd).tx.seq, 0x7abcdeULL + 4);
 }
 
 /* RFC 5246 6.1, RFC 8446 5.3: the sequence number does not wrap. */
@@ -523,7 +523,7 @@ static const struct test tests[] = {
 	{ "bad_pointer", VERSIONS, bad_pointer },
 	{ "many_writers", VERSIONS, many_writers },
 	{ "given_numbers", VERSIONS, given_numbers },
-	{ "last_number", VERSIONS, last_number },
+	{ "last_number", UNLIMITED, last_number },
 	{}
 };
 

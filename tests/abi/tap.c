@@ -173,12 +173,16 @@ static void read_suites(void)
 static int is_of(enum over over, unsigned int i)
 {
 	const struct kssl_suite_info *s = &protections[i].suite;
+	enum mode mode;
 
 	switch (over) {
 	case BLOCK_CIPHERS:
 		return s->mac_key_len > 0;
 	case EXPLICIT_NONCES:
 		return s->version == 0x0303 && s->iv_len == 4;
+	case UNLIMITED:
+		mode = protection_of(s->suite, s->version)->mode;
+		return mode == CHACHA || mode == CBC;
 	case ONLY_12:
 		return s->version == 0x0303;
 	case ONLY_13:
@@ -251,6 +255,7 @@ static int make_variant(enum over over, unsigned int t, unsigned int i, struct v
 		return i < 4 && set_protection(BLOCK_CIPHERS, i - 2, 0, to);
 	case BLOCK_CIPHERS:
 	case EXPLICIT_NONCES:
+	case UNLIMITED:
 	case PROTECTIONS:
 		to->server = (i ^ t) & 1;
 		to->family = (i >> 1 ^ t) & 1 ? AF_INET6 : AF_INET;

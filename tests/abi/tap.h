@@ -40,6 +40,7 @@ enum over {
 	PROTECTIONS,	/* each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC */
 	BLOCK_CIPHERS,	/* likewise, CBC only */
 	EXPLICIT_NONCES,	/* likewise, GCM and CCM of TLS 1.2 only */
+	UNLIMITED,	/* likewise, those whose keys may protect any number of records */
 	FORMATS,	/* AES_128_GCM of each version; CBC as MAC-then-encrypt and encrypt-then-MAC */
 	WITH_TCP,	/* VERSIONS, and plain TCP likewise */
 	SUITES,		/* every suite, those with CBC twice */

@@ -286,9 +286,10 @@ struct kssl_error {
  * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
  * @flight_max: bytes of handshake messages of the peer in one handshake (262144);
  *	a record counts as 256 at least
- * @starts_max: renegotiations that the peer may start in @starts_ms (60)
+ * @starts_max: renegotiations that the peer may start in @starts_ms (600)
  * @starts_ms: see there (60000)
- * @useless_max: KeyUpdates and records without application data in a row (64)
+ * @useless_max: handshake records outside of a renegotiation, such as KeyUpdates and
+ *	tickets, with no application data in between, either way (64)
  * @tx_soft: records under one sending key until a new one is asked for
  * @tx_hard: records of application data under one sending key, then EKEYEXPIRED
  * @rx_soft: likewise, receiving
@@ -304,7 +305,8 @@ struct kssl_error {
  * limits count blocks.
  *
  * Setting it changes all of it at once, at any time after the attach.  A new key is
- * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when everything received was read;
+ * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when the application has read, or
+ * just reads, what was received, lest the peer's answer be behind it;
  * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
  * Unattended sockets obey the hard limits, of which the next key frees sending.
  * Exceeding message_max, flight_max, starts_max or useless_max is EDQUOT.

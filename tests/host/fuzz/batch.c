@@ -35,6 +35,15 @@ static int key_verdict(const u8 *payload, u32 len)
 	if (key.key_len != suite->cipher->key_len || key.iv_len != kssl_suite_iv_len(suite) ||
 	    key.mac_key_len != kssl_suite_mac_key_len(suite) || key.seq == UINT64_MAX)
 		return -EINVAL;
+	for (i = 0; i < sizeof(key.reserved2); i++)
+		if (key.reserved2[i])
+			return -EINVAL;
+	if (key.secret_len && suite->version != 0x0304)
+		return -EINVAL;
+	if (key.secret_len && (suite->id == 0x00c6 || suite->id == 0x00c7))
+		return -EOPNOTSUPP;
+	if (key.secret_len && key.secret_len != (suite->id == 0x1302 ? 48 : 32))
+		return -EINVAL;
 	return evp_find(suite->cipher) ? 0 : -ENOPKG;
 }
 
@@ -48,7 +57,13 @@ static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, un
 	case KSSL_OP_CONTINUE:
 	case KSSL_OP_ESTABLISHED:
 	case KSSL_OP_DONE:
+	case KSSL_OP_AWAIT:
+	case KSSL_OP_IDENTITY:
 		return op->type || op->len ? -EINVAL : 0;
+	case KSSL_OP_KEY_UPDATE:
+		return op->type || op->len != 1 || payload[0] > 1 ? -EINVAL : 0;
+	case KSSL_OP_RESULT:
+		return op->type || op->len != sizeof(struct kssl_result) ? -EINVAL : 0;
 	case KSSL_OP_RAW:
 		return op->type || !op->len ? -EINVAL : 0;
 	case KSSL_OP_RECORD:
@@ -108,6 +123,8 @@ static unsigned int write_key(struct input *in, u8 *to)
 	key.key_len = suite->cipher->key_len;
 	key.iv_len = kssl_suite_iv_len(suite);
 	key.mac_key_len = kssl_suite_mac_key_len(suite);
+	if (version & 4)
+		key.secret_len = suite->id == 0x1302 ? 48 : suite->version == 0x0304 ? 32 : 0;
 	if (input_number(in, 1) & 1)
 		len = input_number(in, 1);
 	key.size = len;
@@ -126,7 +143,7 @@ static size_t write_batch(struct input *in, u8 *to)
 	size_t at = 0;
 
 	while (in->len && at < BATCH_MAX - 20000) {
-		struct kssl_op op = { .op = input_number(in, 1) % 12 };
+		struct kssl_op op = { .op = input_number(in, 1) % 16 };
 		u8 how = input_number(in, 1);
 		u8 *payload = to + at + sizeof(op);
 
@@ -136,6 +153,10 @@ static size_t write_batch(struct input *in, u8 *to)
 			op.len = input_number(in, 2) % 17000;
 		else if (op.op == KSSL_OP_FAIL)
 			op.len = sizeof(struct kssl_error);
+		else if (op.op == KSSL_OP_KEY_UPDATE)
+			op.len = 1;
+		else if (op.op == KSSL_OP_RESULT)
+			op.len = sizeof(struct kssl_result);
 		if (op.op == KSSL_OP_RECORD)
 			op.type = KSSL_TYPE_CHANGE_CIPHER_SPEC + how % 4;
 		at += sizeof(op) + op.len;
