@@ -88,7 +88,7 @@ static void asked_for(void)
 	for (i = 1; i <= 4; i++) {
 		SYS(ask_and_wait(i & 1 ? KSSL_RENEG_FULL : KSSL_RENEG_RESUME));
 		EQ(asked(), 0);
-		EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 0), i);
+		link_wait(&l, KSSL_EVENT_RENEGOTIATED, 0, i);
 		both_ways();
 		check_all(1 + i, 1 + i);
 	}
@@ -126,7 +126,7 @@ static void asked_and_refused(void)
 	open_to(setup);
 	FAILS(ask_and_wait(KSSL_RENEG_FULL), ECONNREFUSED);
 	EQ(asked(), ECONNREFUSED);
-	EQ(link_count(&l, KSSL_EVENT_REFUSED, 0), 1);
+	link_wait(&l, KSSL_EVENT_REFUSED, 0, 1);
 	both_ways();
 	FAILS(ask_and_wait(KSSL_RENEG_FULL), v->server ? ECONNREFUSED : EOPNOTSUPP);
 	both_ways();
@@ -157,7 +157,7 @@ static void asked_behind_another(void)
 	open_to(setup);
 	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_FULL), 0);
 	SYS(ask_and_wait(KSSL_RENEG_REQUIRE_CERT));
-	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 0), 2);
+	link_wait(&l, KSSL_EVENT_RENEGOTIATED, 0, 2);
 	CHECK(is_known_as("kssl client"));
 	both_ways();
 	check_all(3, 3);

@@ -264,7 +264,7 @@ int kssl_engine_key_update(struct kssl_engine *e, bool request, struct kssl_batc
 	if (!kssl_engine_is_tls13(e))
 		return -EOPNOTSUPP;
 	*why = "a message of the peer is not complete yet";
-	if (!e->kernel_updates && SSL_in_init(e->ssl))
+	if (SSL_in_init(e->ssl) && !(e->kernel_updates && e->server))
 		return -EALREADY;
 	kssl_bounce_begin(e);
 	*why = e->error.text;
