@@ -193,7 +193,7 @@ static void storm(void)
 /* In a row, with nothing useful between: one too many is the end. */
 static void useless(int request)
 {
-	struct kssl_policy p = { .flags = KSSL_POLICY_KEY_UPDATE, .useless_max = 5 };
+	struct kssl_policy p = { .flags = KSSL_POLICY_KEY_UPDATE, .useless_max = 5, .starts_ms = 3600000 };
 	struct kssl_error e;
 	struct conn c;
 	uint8_t byte, type, got[RECORD_MAX];
@@ -580,6 +580,39 @@ static void own_impossible(void)
 	both_ways(&c);
 }
 
+/* At most 8 in a batch. */
+static void own_many(void)
+{
+	struct batch *b = batch_new();
+	struct conn c;
+	int i;
+
+	open_updates(&c);
+	for (i = 0; i < 9; i++)
+		batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	FAILS(batch_write(b, c.control), EINVAL);
+	for (i = 0; i < 8; i++)
+		batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	SYS(batch_write(b, c.control));
+	for (i = 0; i < 8; i++)
+		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
+	both_ways(&c);
+}
+
+/* While the kernel may change the key at any time, the helper must hold sending to. */
+static void key_not_held(void)
+{
+	struct keys tx = make_secret_keys(7);
+	struct batch *b = batch_new();
+	struct conn c;
+
+	open_updates(&c);
+	batch_key(b, KSSL_OP_TX_KEY, &tx);
+	FAILS(batch_write(b, c.control), EINVAL);
+	EQ(status_of(c.fd).tx.epoch, 1);
+	both_ways(&c);
+}
+
 /* A key of the helper in between, with a secret of its own. */
 static void key_between(void)
 {
@@ -589,10 +622,12 @@ static void key_between(void)
 	struct conn c;
 
 	open_updates(&c);
+	control_op(c.control, KSSL_OP_HOLD);
 	batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
 	batch_record(b, HANDSHAKE, message, make_key_update(0, message));
 	batch_key(b, KSSL_OP_TX_KEY, &tx);
 	batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	batch_op(b, KSSL_OP_RELEASE);
 	SYS(batch_write(b, c.control));
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_expect(&c.peer, HANDSHAKE, message, 5);
@@ -989,6 +1024,8 @@ static const struct test tests[] = {
 	{ "own_behind_open_record", WITH_SECRETS, own_behind_open_record },
 	{ "own_refused", WITH_SECRETS, own_refused },
 	{ "own_impossible", VERSIONS, own_impossible },
+	{ "own_many", WITH_SECRETS, own_many },
+	{ "key_not_held", WITH_SECRETS, key_not_held },
 	{ "key_between", WITH_SECRETS, key_between },
 	{ "without_secret", WITH_SECRETS, without_secret },
 	{ "without_policy", WITH_SECRETS, without_policy },

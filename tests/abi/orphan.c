@@ -439,7 +439,7 @@ static void change_cipher_spec(void)
 
 static void too_useless(void)
 {
-	struct kssl_policy p = { .flags = KSSL_POLICY_ORPHAN, .useless_max = 5 };
+	struct kssl_policy p = { .flags = KSSL_POLICY_ORPHAN, .useless_max = 5, .starts_ms = 3600000 };
 	uint8_t byte;
 	struct conn c;
 	int i, j;
