@@ -313,11 +313,33 @@ static void starts_of_ours(void)
 	}
 }
 
+/* Those that the helper has asked for are none either, until it is done. */
+static void starts_asked_for(void)
+{
+	struct kssl_policy p = { .starts_max = 2, .starts_ms = NEVER };
+	struct batch *b = batch_new();
+	struct conn c;
+	int i;
+
+	conn_open_policy(&c, &p);
+	for (i = 0; i < 10; i++) {
+		batch_message(b, HELLO_REQUEST, 0);
+		SYS(batch_write(b, c.control));
+		peer_expect_message(&c.peer, HELLO_REQUEST, 0);
+		refuse(&c);
+		control_op(c.control, KSSL_OP_DONE);
+	}
+	for (i = 0; i < 2; i++)
+		refuse(&c);
+	peer_send_message(&c.peer, CLIENT_HELLO, 100);
+	expect_refusal(&c);
+}
+
 /* ---- useless_max ---- */
 
 static void useless_max(void)
 {
-	struct kssl_policy p = { .useless_max = 5 };
+	struct kssl_policy p = { .useless_max = 5, .starts_ms = NEVER };
 	struct conn c;
 	int i, round;
 
@@ -336,7 +358,7 @@ static void useless_max(void)
 /* Data of ours is some as well: a peer may have every reason to change its key. */
 static void useless_max_and_our_data(void)
 {
-	struct kssl_policy p = { .useless_max = 5 };
+	struct kssl_policy p = { .useless_max = 5, .starts_ms = NEVER };
 	struct conn c;
 	int i, round;
 
@@ -353,10 +375,26 @@ static void useless_max_and_our_data(void)
 	expect_refusal(&c);
 }
 
+/* Within starts_ms: a connection that is idle for days and gets a ticket now and then lives. */
+static void useless_max_in_time(void)
+{
+	struct kssl_policy p = { .useless_max = 5, .starts_ms = 50 };
+	struct conn c;
+	int i;
+
+	conn_open_policy(&c, &p);
+	for (i = 0; i < 16; i++) {
+		pass(&c, NEW_SESSION_TICKET, 50);
+		if (i % 4 == 3)
+			usleep(200000);
+	}
+	EQ(error_of(c.fd).err, 0);
+}
+
 /* An empty record of data is no use either. */
 static void useless_max_and_empty(void)
 {
-	struct kssl_policy p = { .useless_max = 5 };
+	struct kssl_policy p = { .useless_max = 5, .starts_ms = NEVER };
 	struct conn c;
 	int i;
 
@@ -374,7 +412,7 @@ static void useless_max_default(void)
 	struct conn c;
 	int i;
 
-	conn_open_policy(&c, &(struct kssl_policy){});
+	conn_open_policy(&c, &(struct kssl_policy){ .starts_ms = NEVER });
 	for (i = 0; i < 64; i++)
 		pass(&c, NEW_SESSION_TICKET, 50);
 	peer_send_message(&c.peer, NEW_SESSION_TICKET, 50);
@@ -384,7 +422,7 @@ static void useless_max_default(void)
 /* A handshake may need many records, which are not useless. */
 static void useless_max_in_handshake(void)
 {
-	struct kssl_policy p = { .useless_max = 5 };
+	struct kssl_policy p = { .useless_max = 5, .starts_ms = NEVER };
 	struct batch *b = batch_new();
 	struct conn c;
 	int i;
@@ -433,8 +471,10 @@ static const struct test tests[] = {
 	{ "starts_max_in_one_record", ONLY_12, starts_max_in_one_record },
 	{ "starts_max_in_time", ONLY_12, starts_max_in_time },
 	{ "starts_of_ours", ONLY_12, starts_of_ours },
+	{ "starts_asked_for", ONLY_12, starts_asked_for },
 	{ "useless_max", ONLY_13, useless_max },
 	{ "useless_max_and_our_data", ONLY_13, useless_max_and_our_data },
+	{ "useless_max_in_time", ONLY_13, useless_max_in_time },
 	{ "useless_max_and_empty", ONLY_13, useless_max_and_empty },
 	{ "useless_max_default", ONLY_13, useless_max_default },
 	{ "useless_max_in_handshake", ONLY_12, useless_max_in_handshake },

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "conn.h"
@@ -191,7 +193,7 @@ static void storm(void)
 /* In a row, with nothing useful between: one too many is the end. */
 static void useless(int request)
 {
-	struct kssl_policy p = { .flags = KSSL_POLICY_KEY_UPDATE, .useless_max = 5 };
+	struct kssl_policy p = { .flags = KSSL_POLICY_KEY_UPDATE, .useless_max = 5, .starts_ms = 3600000 };
 	struct kssl_error e;
 	struct conn c;
 	uint8_t byte, type, got[RECORD_MAX];
@@ -292,6 +294,156 @@ static void while_closing(void)
 	}
 	peer_expect_fin(&c.peer);
 }
+
+/* The answer waits behind what the peer does not read; close gets all of it out. */
+static void close_when_stuck(void)
+{
+	uint8_t got[RECORD_MAX], type;
+	struct keys tx = make_secret_keys(1), rx = make_secret_keys(2);
+	struct conn c;
+	size_t sent;
+
+	conn_connect_bufs(&c, 0, 32768);
+	conn_attach(&c);
+	c.control = SYS(take_control(c.fd));
+	SYS(set_policy(c.fd, &updates));
+	conn_hand_over_keys(&c, &tx, &rx);
+	sent = send_until_stuck(c.fd);
+	peer_send_update(&c.peer, UPDATE_REQUESTED);
+	peer_send(&c.peer, DATA, "x", 1);
+	EQ(SYS(recv(c.fd, got, 1, 0)), 1);
+	close(c.fd);
+	CHECK(peer_expect_pattern_updates(&c.peer, 0, sent) <= 1);
+	if (peer_recv(&c.peer, &type, got) == 5 && type == HANDSHAKE) {
+		next_generation(&c.peer.rx);
+		EQ(peer_recv(&c.peer, &type, got), 2);
+	}
+	EQ(type, ALERT);
+	EQ(got[1], CLOSE_NOTIFY);
+	peer_expect_fin(&c.peer);
+}
+
+/* shutdown() ends an open record, behind the answer that is due or before it. */
+static void shutdown_with_open_record(void)
+{
+	uint8_t got[RECORD_MAX], type;
+	struct conn c;
+	long n;
+
+	open_updates(&c);
+	EQ(SYS(send(c.fd, "open", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
+	peer_send_update(&c.peer, UPDATE_REQUESTED);
+	SYS(shutdown(c.fd, SHUT_WR));
+	n = peer_recv(&c.peer, &type, got);
+	if (type == HANDSHAKE) {
+		EQ(n, 5);
+		next_generation(&c.peer.rx);
+		n = peer_recv(&c.peer, &type, got);
+	}
+	EQ(type, DATA);
+	EQ(n, 4);
+	CHECK(!memcmp(got, "open", 4));
+	n = peer_recv(&c.peer, &type, got);
+	EQ(type, ALERT);
+	EQ(got[1], CLOSE_NOTIFY);
+}
+
+/* ---- other ways to read across it ---- */
+
+static void poller(void)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll = SYS(epoll_create1(0)), i;
+	uint8_t data[100];
+	struct conn c;
+
+	open_updates(&c);
+	SYS(epoll_ctl(epoll, EPOLL_CTL_ADD, c.fd, &event));
+	for (i = 0; i < 50; i++) {
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+		peer_settle(&c.peer);
+		/* nothing that a reader could get */
+		EQ(ready(c.fd, POLLIN), 0);
+		FAILS(recv(c.fd, data, 1, MSG_DONTWAIT), EAGAIN);
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+		peer_send_pattern(&c.peer, 0, 100, 100);
+		do {
+			EQ(SYS(epoll_wait(epoll, &event, 1, -1)), 1);
+		} while (recv(c.fd, data, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN);
+		EQ(SYS(recv(c.fd, data, sizeof(data), MSG_DONTWAIT)), 100);
+		check_pattern(data, 0, 100);
+		FAILS(recv(c.fd, data, 1, MSG_DONTWAIT), EAGAIN);
+	}
+	expect_counts(&c, 0, 100);
+}
+
+static void waitall_and_peek(void)
+{
+	uint8_t data[1000];
+	struct conn c;
+	int i;
+
+	open_updates(&c);
+	for (i = 0; i < 10; i++) {
+		peer_send_pattern(&c.peer, i * 100, 100, 100);
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+	}
+	EQ(SYS(recv(c.fd, data, 1000, MSG_PEEK | MSG_WAITALL)), 1000);
+	check_pattern(data, 0, 1000);
+	EQ(SYS(recv(c.fd, data, 1000, MSG_WAITALL)), 1000);
+	check_pattern(data, 0, 1000);
+	both_ways(&c);
+	expect_counts(&c, 0, 10);
+}
+
+static void spliced(void)
+{
+	uint8_t data[1000];
+	size_t at = 0, sent = 0;
+	int pipefd[2];
+	struct conn c;
+
+	open_updates(&c);
+	SYS(pipe(pipefd));
+	for (sent = 0; sent < 1000; sent += 100) {
+		peer_send_pattern(&c.peer, sent, 100, 100);
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+	}
+	while (at < 1000) {
+		long n = SYS(splice(c.fd, NULL, pipefd[1], NULL, 1000, 0));
+
+		EQ(SYS(read(pipefd[0], data, sizeof(data))), n);
+		check_pattern(data, at, n);
+		at += n;
+	}
+	both_ways(&c);
+	expect_counts(&c, 0, 10);
+}
+
+/* A window that no record fits into. */
+static void narrow_window(void)
+{
+	struct keys tx = make_secret_keys(1), rx = make_secret_keys(2);
+	struct conn c;
+	pthread_t t;
+	int i;
+
+	conn_connect_bufs(&c, 1, 0);
+	conn_attach(&c);
+	c.control = SYS(take_control(c.fd));
+	SYS(set_policy(c.fd, &updates));
+	conn_hand_over_keys(&c, &tx, &rx);
+	t = start(read_all, &c);
+	for (i = 0; i < 10; i++) {
+		peer_send_pattern(&c.peer, i * 10000, 10000, 10000);
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+	}
+	finish(t);
+	both_ways(&c);
+	expect_counts(&c, 0, 10);
+}
+
+/* ---- both ends ---- */
 
 /* Both ends ask at once: two generations each (RFC 8446 4.6.3). */
 static void crossing(void)
@@ -428,6 +580,39 @@ static void own_impossible(void)
 	both_ways(&c);
 }
 
+/* At most 8 in a batch. */
+static void own_many(void)
+{
+	struct batch *b = batch_new();
+	struct conn c;
+	int i;
+
+	open_updates(&c);
+	for (i = 0; i < 9; i++)
+		batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	FAILS(batch_write(b, c.control), EINVAL);
+	for (i = 0; i < 8; i++)
+		batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	SYS(batch_write(b, c.control));
+	for (i = 0; i < 8; i++)
+		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
+	both_ways(&c);
+}
+
+/* While the kernel may change the key at any time, the helper must hold sending to. */
+static void key_not_held(void)
+{
+	struct keys tx = make_secret_keys(7);
+	struct batch *b = batch_new();
+	struct conn c;
+
+	open_updates(&c);
+	batch_key(b, KSSL_OP_TX_KEY, &tx);
+	FAILS(batch_write(b, c.control), EINVAL);
+	EQ(status_of(c.fd).tx.epoch, 1);
+	both_ways(&c);
+}
+
 /* A key of the helper in between, with a secret of its own. */
 static void key_between(void)
 {
@@ -437,10 +622,12 @@ static void key_between(void)
 	struct conn c;
 
 	open_updates(&c);
+	control_op(c.control, KSSL_OP_HOLD);
 	batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
 	batch_record(b, HANDSHAKE, message, make_key_update(0, message));
 	batch_key(b, KSSL_OP_TX_KEY, &tx);
 	batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
+	batch_op(b, KSSL_OP_RELEASE);
 	SYS(batch_write(b, c.control));
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_expect(&c.peer, HANDSHAKE, message, 5);
@@ -825,12 +1012,20 @@ static const struct test tests[] = {
 	{ "answer_before_open_record", WITH_SECRETS, answer_before_open_record },
 	{ "after_our_close_notify", WITH_SECRETS, after_our_close_notify },
 	{ "while_closing", WITH_SECRETS, while_closing },
+	{ "close_when_stuck", WITH_SECRETS, close_when_stuck },
+	{ "shutdown_with_open_record", WITH_SECRETS, shutdown_with_open_record },
+	{ "poller", WITH_SECRETS, poller },
+	{ "waitall_and_peek", WITH_SECRETS, waitall_and_peek },
+	{ "spliced", WITH_SECRETS, spliced },
+	{ "narrow_window", WITH_SECRETS, narrow_window },
 	{ "crossing", WITH_SECRETS, crossing },
 	{ "own", WITH_SECRETS, own },
 	{ "own_without_policy", WITH_SECRETS, own_without_policy },
 	{ "own_behind_open_record", WITH_SECRETS, own_behind_open_record },
 	{ "own_refused", WITH_SECRETS, own_refused },
 	{ "own_impossible", VERSIONS, own_impossible },
+	{ "own_many", WITH_SECRETS, own_many },
+	{ "key_not_held", WITH_SECRETS, key_not_held },
 	{ "key_between", WITH_SECRETS, key_between },
 	{ "without_secret", WITH_SECRETS, without_secret },
 	{ "without_policy", WITH_SECRETS, without_policy },

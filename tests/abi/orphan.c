@@ -389,6 +389,43 @@ static void client_hello_split(void)
 	both_ways(&c);
 }
 
+/* A peer that does not read: a refusal or two wait for it, not one for each. */
+static void client_hellos_when_stuck(void)
+{
+	struct keys tx = make_keys(1), rx = make_keys(2);
+	uint8_t got[RECORD_MAX], type;
+	int i, refusals = 0;
+	struct conn c;
+	size_t sent, seen = 0;
+
+	conn_connect_bufs(&c, 0, 32768);
+	conn_attach(&c);
+	c.control = SYS(take_control(c.fd));
+	SYS(set_policy(c.fd, &orphans));
+	conn_hand_over_keys(&c, &tx, &rx);
+	orphan(&c);
+	sent = send_until_stuck(c.fd);
+	for (i = 0; i < 100; i++) {
+		peer_send_message(&c.peer, CLIENT_HELLO, 100);
+		peer_send(&c.peer, DATA, "x", 1);
+		EQ(SYS(recv(c.fd, got, 1, 0)), 1);
+	}
+	while (seen < sent || !refusals) {
+		long n = peer_recv(&c.peer, &type, got);
+
+		if (type == ALERT) {
+			EQ(got[1], NO_RENEGOTIATION);
+			refusals++;
+			continue;
+		}
+		EQ(type, DATA);
+		check_pattern(got, seen, n);
+		seen += n;
+	}
+	CHECK(refusals <= 8);
+	EQ(error_of(c.fd).err, 0);
+}
+
 static void change_cipher_spec(void)
 {
 	struct conn c;
@@ -402,7 +439,7 @@ static void change_cipher_spec(void)
 
 static void too_useless(void)
 {
-	struct kssl_policy p = { .flags = KSSL_POLICY_ORPHAN, .useless_max = 5 };
+	struct kssl_policy p = { .flags = KSSL_POLICY_ORPHAN, .useless_max = 5, .starts_ms = 3600000 };
 	uint8_t byte;
 	struct conn c;
 	int i, j;
@@ -743,6 +780,7 @@ static const struct test tests[] = {
 	{ "hello_request", ONLY_12, hello_request },
 	{ "client_hello", ONLY_12, client_hello },
 	{ "client_hello_split", ONLY_12, client_hello_split },
+	{ "client_hellos_when_stuck", ONLY_12, client_hellos_when_stuck },
 	{ "change_cipher_spec", ONLY_12, change_cipher_spec },
 	{ "too_useless", ONLY_13, too_useless },
 	{ "starts_too_often", ONLY_12, starts_too_often },

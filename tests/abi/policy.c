@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* KSSL_POLICY as a socket option: what is taken, what is refused, what reads back. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -276,6 +278,41 @@ static void lookahead(void)
 	recv_pattern(c.fd, 160000, 160000);
 }
 
+static void *write_lots(void *arg)
+{
+	struct conn *c = arg;
+
+	send_pattern(c->fd, 0, 2000000);
+	return NULL;
+}
+
+/* A writer that waits for room keeps nobody from asking and setting. */
+static void beside_a_stuck_writer(void)
+{
+	static const struct kssl_policy some = { .helper_ms = 5000, .tx_soft = 1000000 };
+	int how = KSSL_RENEG_FULL, on = 1, i;
+	socklen_t len = sizeof(how);
+	struct conn c;
+	pthread_t t;
+	size_t before;
+
+	conn_open_attended(&c);
+	t = start(write_lots, &c);
+	do {
+		before = status_of(c.fd).tx.bytes;
+		usleep(20000);
+	} while (!before || status_of(c.fd).tx.bytes != before);
+	for (i = 0; i < 10; i++) {
+		SYS(set_policy(c.fd, i & 1 ? &zero : &some));
+		policy_of(c.fd);
+		SYS(getsockopt(c.fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, &len));
+	}
+	SYS(set_policy(c.fd, &zero));
+	SYS(setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)));
+	peer_expect_pattern(&c.peer, 0, 2000000);
+	finish(t);
+}
+
 static const struct test tests[] = {
 	{ "reads_back", VERSIONS, reads_back },
 	{ "any_time", VERSIONS, any_time },
@@ -285,6 +322,7 @@ static const struct test tests[] = {
 	{ "ranges", VERSIONS, ranges },
 	{ "live_change", VERSIONS, live_change },
 	{ "lookahead", VERSIONS, lookahead },
+	{ "beside_a_stuck_writer", VERSIONS, beside_a_stuck_writer },
 	{}
 };
 

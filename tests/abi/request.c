@@ -444,10 +444,40 @@ static void unattended(void)
 	struct conn c;
 
 	conn_open(&c);
-	if (!ask(c.fd, KSSL_RENEG_FULL))
-		check_failed(__FILE__, __LINE__, "asked of nobody");
-	CHECK(errno == EOPNOTSUPP || errno == ESRCH);
+	FAILS(ask(c.fd, KSSL_RENEG_FULL), EOPNOTSUPP);
 	both_ways(&c);
+}
+
+/* One direction is closed: no handshake can run. */
+static void half_closed(void)
+{
+	struct conn c;
+	uint8_t byte;
+
+	open_conn(&c);
+	SYS(shutdown(c.fd, SHUT_WR));
+	FAILS(ask(c.fd, KSSL_RENEG_FULL), EPIPE);
+	open_conn(&c);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	FAILS(ask(c.fd, KSSL_RENEG_FULL), EPIPE);
+}
+
+/* It closes while somebody waits. */
+static void closes_meanwhile(void)
+{
+	struct asker a;
+	struct conn c;
+	pthread_t t;
+
+	open_conn(&c);
+	wait_asked(&c, &a, &t);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	peer_settle(&c.peer);
+	/* it is the helper's to say how it ends; when it goes there is an end in any case */
+	close(c.control);
+	finish(t);
+	CHECK(a.error == ESRCH || a.error == EPIPE);
 }
 
 static void after_the_end(void)
@@ -519,6 +549,8 @@ static const struct test tests[] = {
 	{ "values", ONCE, values },
 	{ "before_handshake", VERSIONS, before_handshake },
 	{ "unattended", VERSIONS, unattended },
+	{ "half_closed", VERSIONS, half_closed },
+	{ "closes_meanwhile", VERSIONS, closes_meanwhile },
 	{ "after_the_end", VERSIONS, after_the_end },
 	{ "with_key_update", WITH_SECRETS, with_key_update },
 	{}

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "cipher.h"
@@ -316,6 +318,45 @@ static void tx_hard_in_one_write(void)
 	free(data);
 }
 
+/* An open record is none yet; the last one may be left open, but not one more. */
+static void tx_hard_open_record(void)
+{
+	struct conn c;
+
+	open_with(&c, &(struct kssl_policy){ .tx_hard = 2 });
+	send_records(&c, 1);
+	EQ(SYS(send(c.fd, "a", 1, MSG_MORE | MSG_NOSIGNAL)), 1);
+	EQ(SYS(send(c.fd, "b", 1, MSG_NOSIGNAL)), 1);
+	FAILS(send(c.fd, "c", 1, MSG_MORE | MSG_NOSIGNAL), EKEYEXPIRED);
+	peer_expect_records(&c, 1);
+	peer_expect(&c.peer, DATA, "ab", 2);
+	check_expired(&c);
+}
+
+/* A file: what the records hold that may go, then the error. */
+static void tx_hard_sendfile(void)
+{
+	uint8_t *data = malloc(100000);
+	int file = SYS(memfd_create("file", 0));
+	size_t sent = 0;
+	struct conn c;
+	long n;
+
+	CHECK(data);
+	pattern(data, 0, 100000);
+	EQ(SYS(write(file, data, 100000)), 100000);
+	SYS(lseek(file, 0, SEEK_SET));
+	free(data);
+	open_with(&c, &(struct kssl_policy){ .tx_hard = 3 });
+	while ((n = sendfile(c.fd, file, NULL, 100000)) > 0)
+		sent += n;
+	FAILS(n, EKEYEXPIRED);
+	CHECK(sent <= 3 * 16384);
+	CHECK(status_of(c.fd).tx.bytes <= 3 * 16384);
+	peer_expect_pattern(&c.peer, 0, status_of(c.fd).tx.bytes);
+	check_expired(&c);
+}
+
 /* A new key before the old one is used up: nothing happens at all. */
 static void tx_hard_new_key(void)
 {
@@ -438,6 +479,8 @@ static void unattended(void)
 		FAILS(send(c.fd, "no", 2, MSG_NOSIGNAL), EKEYEXPIRED);
 		FAILS(send(c.fd, "no", 2, MSG_NOSIGNAL | MSG_DONTWAIT), EKEYEXPIRED);
 		EQ(error_of(c.fd).err, 0);
+		/* an event loop does not spin on it */
+		EQ(ready(c.fd, POLLOUT), 0);
 		/* the record that announces the key goes */
 		EQ(send_typed(c.fd, HANDSHAKE, "\30\0\0\1\0", 5, 0), 5);
 		SYS(set_key(c.fd, KSSL_TX_KEY, &next));
@@ -701,6 +744,8 @@ static const struct test tests[] = {
 	{ "at_once_13", ONLY_13, at_once_13 },
 	{ "tx_hard", PROTECTIONS, tx_hard },
 	{ "tx_hard_in_one_write", VERSIONS, tx_hard_in_one_write },
+	{ "tx_hard_open_record", VERSIONS, tx_hard_open_record },
+	{ "tx_hard_sendfile", VERSIONS, tx_hard_sendfile },
 	{ "tx_hard_new_key", VERSIONS, tx_hard_new_key },
 	{ "control_beyond_hard", VERSIONS, control_beyond_hard },
 	{ "close_at_hard", VERSIONS, close_at_hard },

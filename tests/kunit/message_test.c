@@ -59,7 +59,8 @@ static void take_part(struct kunit *test, struct walk *w, const u8 *data, unsign
 		if (w->at < KSSL_MESSAGE_HEADER_LEN)
 			KUNIT_ASSERT_LE(test, w->at + n, (unsigned int)KSSL_MESSAGE_HEADER_LEN);
 		w->at += n;
-		KUNIT_EXPECT_EQ(test, w->m.have, min_t(unsigned int, w->at, KSSL_MESSAGE_HEADER_LEN));
+		KUNIT_EXPECT_EQ(test, w->m.have,
+				min_t(unsigned int, w->at, KSSL_MESSAGE_HEADER_LEN));
 		KUNIT_EXPECT_EQ(test, whole, w->at == total);
 		KUNIT_EXPECT_EQ(test, kssl_message_is_open(&w->m), w->at < total);
 		if (w->at >= KSSL_MESSAGE_HEADER_LEN) {

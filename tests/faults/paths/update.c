@@ -163,7 +163,9 @@ static void walk_orphan(const struct source *s, const void *content, size_t len,
 		expect_updates(&c, update);
 		end(&c);
 	}
-	note("orphan: %u failures in turn", nth - 2);
+	/* a ticket is dropped without any memory */
+	if (update)
+		fault_count(s, nth - 2, 0);
 }
 
 void path_orphan(const struct source *s)
