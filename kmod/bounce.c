@@ -68,11 +68,13 @@ static int next_message(struct kssl_sock *ctx, struct sk_buff *skb, unsigned int
 /**
  * struct contents - the messages of one record
  * @ended: how many end in it
- * @starts: and how many of those start a renegotiation
+ * @starts: how many of those start a renegotiation
+ * @updates: how many are KeyUpdates
  */
 struct contents {
 	unsigned int ended;
 	unsigned int starts;
+	unsigned int updates;
 };
 
 static int look_at(struct kssl_sock *ctx, struct sk_buff *skb, struct contents *c)
@@ -89,6 +91,7 @@ static int look_at(struct kssl_sock *ctx, struct sk_buff *skb, struct contents *
 		c->ended++;
 		c->starts += m->header[0] == KSSL_HANDSHAKE_HELLO_REQUEST ||
 			     m->header[0] == KSSL_HANDSHAKE_CLIENT_HELLO;
+		c->updates += m->header[0] == KSSL_HANDSHAKE_KEY_UPDATE;
 	}
 	return ret;
 }
@@ -105,6 +108,15 @@ static void age_counts(struct kssl_sock *ctx)
 	rx->counted_since = jiffies;
 	rx->starts = 0;
 	rx->useless = 0;
+}
+
+/* Is it a KeyUpdate that we have asked for? */
+static bool was_asked_for(struct kssl_rx *rx, const struct contents *c)
+{
+	if (!c->updates || !rx->updates_asked)
+		return false;
+	rx->updates_asked -= min(c->updates, rx->updates_asked);
+	return true;
 }
 
 /* Does the peer make us work too much? The sentence to fail with, or NULL. */
@@ -124,7 +136,7 @@ static const char *too_much(struct kssl_sock *ctx, unsigned int len, const struc
 	rx->flight += max_t(unsigned int, len, FLIGHT_MIN);
 	if (rx->flight > ctx->policy.flight_max)
 		return "the peer's handshake is too long";
-	if (!running && !c->starts && ++rx->useless > ctx->policy.useless_max)
+	if (!running && !c->starts && !was_asked_for(rx, c) && ++rx->useless > ctx->policy.useless_max)
 		return "too many control records in a row";
 	return NULL;
 }

@@ -660,10 +660,11 @@ static void commit_record(struct kssl_sock *ctx, u8 type, const u8 *payload)
 		ctx->rx.expects = true;
 }
 
-static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e)
+static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e, u8 request)
 {
 	kssl_tx_set_key(ctx, e, 0, 0);
 	ctx->updates_sent++;
+	ctx->rx.updates_asked += request;
 	/* One answers all requests so far (RFC 8446 4.6.3). */
 	ctx->tx.due &= ~KSSL_DUE_UPDATE;
 }
@@ -707,8 +708,6 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			kssl_rx_set_key(ctx, b->epochs[b->next_epoch], key.seq);
 			b->epochs[b->next_epoch++] = NULL;
 			memzero_explicit(&key, sizeof(key));
-			/* What the helper had is answered, in so far as it can be. */
-			kssl_bounce_answered(ctx);
 			break;
 		}
 		case KSSL_OP_RECORD:
@@ -727,7 +726,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			commit_done(ctx);
 			break;
 		case KSSL_OP_KEY_UPDATE:
-			commit_update(ctx, b->updates[next_update]);
+			commit_update(ctx, b->updates[next_update], *payload);
 			b->updates[next_update++] = NULL;
 			break;
 		case KSSL_OP_AWAIT:
@@ -748,6 +747,9 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			ctx->tx.dir.records = sealed.records;
 			ctx->tx.dir.used = sealed.used;
 		}
+		/* Half an answer is none that the kernel could give instead. */
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY || op.op == KSSL_OP_RECORD)
+			kssl_bounce_answered(ctx);
 		if (op.op == KSSL_OP_FAIL)
 			commit_fail(ctx, payload);
 	}

@@ -160,6 +160,7 @@ struct kssl_rx {
 	unsigned int empties;		/* empty records in a row */
 	unsigned int warnings;		/* warning alerts in a row */
 	unsigned int useless;		/* control records in a row that led to nothing */
+	unsigned int updates_asked;	/* KeyUpdates of the peer that we have asked for */
 	unsigned int flight;		/* bytes of handshake messages in this handshake */
 	unsigned int starts;		/* renegotiations the peer has started, and @useless, ... */
 	unsigned long counted_since;	/* ... since then, in jiffies */

@@ -388,6 +388,7 @@ static int send_update(struct kssl_sock *ctx, u8 request)
 	ctx->tx.dir.records = dir.records;
 	kssl_tx_set_key(ctx, dir.epoch, 0, 0);
 	ctx->updates_sent++;
+	ctx->rx.updates_asked += request;
 	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
 	return 0;
 }
