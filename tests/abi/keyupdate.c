@@ -235,6 +235,33 @@ static void useless_requested(void)
 	useless(UPDATE_REQUESTED);
 }
 
+/* Those that we have asked for are none of them. */
+static void not_useless(void)
+{
+	struct kssl_policy p = {
+		.flags = KSSL_POLICY_KEY_UPDATE, .useless_max = 5, .starts_ms = 3600000,
+	};
+	struct batch *b = batch_new();
+	struct conn c;
+	int i, round;
+
+	conn_open_policy(&c, &p);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 8; i++)
+			batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\1", 1);
+		SYS(batch_write(b, c.control));
+		for (i = 0; i < 8; i++)
+			peer_expect_update(&c.peer, UPDATE_REQUESTED);
+		for (i = 0; i < 8; i++)
+			peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+	}
+	both_ways(&c);
+	EQ(status_of(c.fd).key_updates_received, 24);
+	for (i = 0; i < 6; i++)
+		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
+	FAILS(recv(c.fd, &(uint8_t){ 0 }, 1, 0), EDQUOT);
+}
+
 /* What MSG_MORE left open goes behind the answer, under the new key. */
 static void answer_before_open_record(void)
 {
@@ -1010,6 +1037,7 @@ static const struct test tests[] = {
 	{ "storm", WITH_SECRETS, storm },
 	{ "useless_not_requested", WITH_SECRETS, useless_not_requested },
 	{ "useless_requested", WITH_SECRETS, useless_requested },
+	{ "not_useless", WITH_SECRETS, not_useless },
 	{ "answer_before_open_record", WITH_SECRETS, answer_before_open_record },
 	{ "after_our_close_notify", WITH_SECRETS, after_our_close_notify },
 	{ "while_closing", WITH_SECRETS, while_closing },
