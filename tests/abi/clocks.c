@@ -324,9 +324,9 @@ static void await_refused(void)
 /* So much data that nothing behind it is looked at, though sending is held. */
 static void fill(struct conn *c, const struct kssl_policy *p)
 {
-	struct kssl_policy small = *p;
+	struct kssl_policy small = { .helper_ms = NEVER, .peer_ms = NEVER, .lookahead = 1 };
 
-	small.lookahead = 1;
+	/* the peer has all the time it needs to send that much */
 	conn_open_policy(c, &small);
 	control_op(c->control, KSSL_OP_HOLD);
 	peer_send_pattern(&c->peer, 0, 60000, 6000);
@@ -335,6 +335,9 @@ static void fill(struct conn *c, const struct kssl_policy *p)
 	wait_ready(c->fd, POLLIN);
 	while (status_of(c->fd).waits != KSSL_WAITS_READER)
 		usleep(1000);
+	small = *p;
+	small.lookahead = 1;
+	SYS(set_policy(c->fd, &small));
 }
 
 static void reader_has_time(void)
