@@ -290,6 +290,10 @@ static void apply(struct end *x, struct kssl_batch *batch)
 	}
 	kssl_batch_clear(batch);
 	kssl_engine_take_events(x->e, events);
+	if (!kssl_engine_is_open(x->e) || x->closed)
+		return;
+	EQ(x->tx_held, x->e->held);
+	EQ(x->awaits, x->e->awaited);
 }
 
 static void tell_epochs(struct end *x)
