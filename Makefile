@@ -26,6 +26,7 @@ help:
 	@echo 'make vm-shell     a shell in a virtual machine with kssl in it (KERNEL=6.1|6.12|7.3|debug)'
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
 	@echo 'make fuzz         the fuzzers alone, for FUZZ_SECONDS each (3600); make check gives them 30'
+	@echo 'make storm        key changes under load alone, STORM of them in each test (25000); make check has some hundreds'
 	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
 	@echo 'make install      module, library, tools and headers; PREFIX, DESTDIR'
@@ -148,6 +149,10 @@ check:
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600) tests/host/fuzz/run
 
+storm:
+	tests/vm/with-kssl -k $(KERNEL) -t 86400 -f tests/vm/tap -- env E2E_STORM=$(or $(STORM),25000) TAP_BACKSTOP=40000 \
+		tests/vm/tap build/tests/e2e/storm build/tests/e2e/writers
+
 bench: userspace
 	tests/bench/run $(BENCH)
 
@@ -188,4 +193,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz bench checkpatch kernel-doc style install clean
+.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm bench checkpatch kernel-doc style install clean

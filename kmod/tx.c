@@ -67,7 +67,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 
 	lockdep_assert_held(&ctx->tx.lock);
 	if (dir->seq == U64_MAX ||
-	    (type == KSSL_TYPE_APPLICATION_DATA && dir->used >= dir->hard))
+	    (type == KSSL_TYPE_APPLICATION_DATA && dir->used >= dir->hard && ctx->had_helper))
 		return -EKEYEXPIRED;
 
 	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
@@ -388,6 +388,7 @@ static int send_update(struct kssl_sock *ctx, u8 request)
 	ctx->tx.dir.records = dir.records;
 	kssl_tx_set_key(ctx, dir.epoch, 0, 0);
 	ctx->updates_sent++;
+	ctx->rx.updates_asked += request;
 	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
 	return 0;
 }
@@ -414,11 +415,15 @@ static int settle(struct kssl_sock *ctx, bool now)
 	if (!ret && (tx->due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST)))
 		ret = send_update(ctx, tx->due & KSSL_DUE_REQUEST ? KSSL_UPDATE_REQUESTED :
 				  KSSL_UPDATE_NOT_REQUESTED);
-	if (ret == -ENOMEM) {
+	if (!ret)
+		tx->due &= KSSL_DUE_OPEN;
+	if (!ret && (tx->due & KSSL_DUE_OPEN))
+		ret = kssl_tx_seal_open(ctx);
+	if (ret == -ENOMEM || ret == -ENOBUFS) {
 		kssl_sock_later(ctx, &tx->work, HZ / 10);
 		return -EAGAIN;
 	}
-	tx->due = 0;
+	WRITE_ONCE(tx->due, 0);
 	if (ret)
 		kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
@@ -488,9 +493,8 @@ static int tx_enter(struct kssl_sock *ctx, long *timeo)
 			err = kssl_tx_push(ctx, 0);
 			if (!err && ctx->tx.due) {
 				err = settle(ctx, false);
-				/* The data that follows goes with it. */
 				if (!err)
-					err = kssl_tx_push(ctx, MSG_MORE);
+					err = kssl_tx_push(ctx, 0);
 			}
 			if (!err) {
 				release_sock(sk);
@@ -728,7 +732,9 @@ void kssl_tx_splice_eof(struct socket *sock)
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sock->sk);
-	if (!ctx->tx.dir.err && !ctx->tx.hold && !settle(ctx, true) && !kssl_tx_seal_open(ctx))
+	if (ctx->tx.open)
+		ctx->tx.due |= KSSL_DUE_OPEN;
+	if (!settle(ctx, true))
 		kssl_tx_push(ctx, 0);
 	release_sock(sock->sk);
 	kssl_tx_leave(ctx);
@@ -770,7 +776,8 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	int sent, ret;
 
 	/* An answer that is due precedes what MSG_MORE has left open. */
-	settle(ctx, true);
+	if (settle(ctx, true) == -EAGAIN && ctx->tx.open && !ctx->tx.hold)
+		return -ENOMEM;
 	if (ctx->tx.alert == KSSL_ALERT_NONE)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
 	sent = kssl_alert_send_requested(ctx);

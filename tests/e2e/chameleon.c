@@ -2,6 +2,7 @@
 /* A peer that changes its mind. */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -9,6 +10,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include "chameleon.h"
+
+/* More than this of what it has made waits for nobody: then it makes no more. */
+#define BACKLOG	65536
 
 /* Our end of what it is told by. */
 static int control;
@@ -20,22 +24,47 @@ static int control;
  * @mind: what it wants
  * @server: role
  * @ssl: its SSL object
+ * @wbio: what it writes; in memory, so that it can always read
  * @fd: its socket
  * @in: what to send
  * @out: what arrived
  * @control: where it is told
  * @got_hello: a ServerHello of this handshake came
+ * @due: as client it is to begin a renegotiation
+ * @urge: it is to begin one of those, or to send a KeyUpdate, when it can
+ * @random: state of a generator
+ * @tally: so far
+ * @arrived: not yet written to @out
+ * @arrived_pos: where that begins
+ * @arrived_len: where it ends
  */
 static struct self {
 	struct mind mind;
 	int server;
 	SSL *ssl;
+	BIO *wbio;
 	int fd;
 	int in;
 	int out;
 	int control;
 	int got_hello;
+	int due;
+	int urge;
+	uint64_t random;
+	struct tally tally;
+	uint8_t arrived[SSL3_RT_MAX_PLAIN_LENGTH];
+	size_t arrived_pos;
+	size_t arrived_len;
 } me;
+
+/* From 0 to @below - 1. */
+static unsigned int any(unsigned int below)
+{
+	me.random ^= me.random << 13;
+	me.random ^= me.random >> 7;
+	me.random ^= me.random << 17;
+	return (me.random >> 16) % below;
+}
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 		       const unsigned char *in, unsigned int in_len, void *arg)
@@ -65,6 +94,14 @@ static void on_message(int sent, int version, int content_type, const void *buf,
 		me.got_hello = 0;
 	if (!sent && message[0] == SSL3_MT_SERVER_HELLO)
 		me.got_hello = 1;
+	if (!sent && message[0] == SSL3_MT_FINISHED)
+		me.tally.handshakes++;
+	if (message[0] == SSL3_MT_KEY_UPDATE && sent) {
+		me.tally.updates_sent++;
+		me.tally.updates_requested += message[len - 1];
+	} else if (message[0] == SSL3_MT_KEY_UPDATE) {
+		me.tally.updates_received++;
+	}
 }
 
 static void set_option(uint64_t option, int on)
@@ -81,6 +118,7 @@ static void apply(void)
 	unsigned char protocols[sizeof(m->alpn) + 1];
 
 	CHECK(SSL_set_cipher_list(me.ssl, m->suites));
+	set_option(SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION, !m->unrest);
 	set_option(SSL_OP_NO_ENCRYPT_THEN_MAC, m->no_etm);
 	set_option(SSL_OP_NO_EXTENDED_MASTER_SECRET, m->no_ems);
 	if (me.server) {
@@ -98,15 +136,16 @@ static void make_ssl(void)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
 
-	CHECK(ctx && SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION));
+	CHECK(ctx && SSL_CTX_set_max_proto_version(ctx, v->version));
 	CHECK(SSL_CTX_set_dh_auto(ctx, 1));
-	SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION |
-				 SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION);
+	SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
 	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	SSL_CTX_set_msg_callback(ctx, on_message);
 	me.ssl = SSL_new(ctx);
-	CHECK(me.ssl && SSL_set_fd(me.ssl, me.fd));
+	me.wbio = BIO_new(BIO_s_mem());
+	CHECK(me.ssl && me.wbio && SSL_set_fd(me.ssl, me.fd));
+	SSL_set0_wbio(me.ssl, me.wbio);
 	SSL_CTX_free(ctx);
 	if (me.server)
 		SSL_set_accept_state(me.ssl);
@@ -133,40 +172,106 @@ static int ending(int ret)
 	return error == SSL_ERROR_SYSCALL ? CHAMELEON_CUT_OFF : CHAMELEON_CONFUSED;
 }
 
-/* What comes; -1, or how it ended. */
-static int receive(void)
+/* What it has written, as far as the socket takes it. */
+static void flush_written(void)
 {
-	static uint8_t buf[SSL3_RT_MAX_PLAIN_LENGTH];
-	int n;
+	char *data;
+	long len = BIO_get_mem_data(me.wbio, &data);
+	ssize_t n = len ? write(me.fd, data, len) : 0;
+	char gone[4096];
 
-	for (;;) {
-		ERR_clear_error();
-		n = SSL_read(me.ssl, buf, sizeof(buf));
-		if (n <= 0)
-			return SSL_get_error(me.ssl, n) == SSL_ERROR_WANT_READ ? -1 : ending(n);
-		EQ(SYS(write(me.out, buf, n)), n);
+	/* If the connection is over, reading tells how. */
+	if (n < 0 && errno != EAGAIN)
+		n = len;
+	for (; n > 0; n -= len) {
+		len = (size_t)n < sizeof(gone) ? n : (long)sizeof(gone);
+		EQ(BIO_read(me.wbio, gone, len), len);
 	}
 }
 
-/* What is to be sent; likewise. */
-static int send_more(void)
+static void flush_arrived(void)
 {
-	static uint8_t buf[SSL3_RT_MAX_PLAIN_LENGTH];
-	int n = SYS(read(me.in, buf, sizeof(buf))), ret;
+	ssize_t n = write(me.out, me.arrived + me.arrived_pos, me.arrived_len - me.arrived_pos);
 
-	if (!n)
-		return CHAMELEON_CUT_OFF;	/* the test is gone */
-	for (;;) {
-		struct pollfd pfd = { .fd = me.fd, .events = POLLOUT };
+	if (n < 0 && errno == EAGAIN)
+		return;
+	me.arrived_pos += SYS(n);
+	if (me.arrived_pos < me.arrived_len)
+		return;
+	me.arrived_pos = 0;
+	me.arrived_len = 0;
+}
 
+static void feel_urge(void)
+{
+	me.urge |= me.mind.unrest && !any(me.mind.unrest);
+}
+
+/* What comes, and what that leads to; -1, or how it ended. */
+static int receive(void)
+{
+	int n;
+
+	while (!me.arrived_len) {
+		me.due = 0;
 		ERR_clear_error();
-		ret = SSL_write(me.ssl, buf, n);
-		if (ret > 0)
-			return -1;
-		if (SSL_get_error(me.ssl, ret) != SSL_ERROR_WANT_WRITE)
-			return ending(ret);
-		SYS(poll(&pfd, 1, -1));
+		n = SSL_read(me.ssl, me.arrived, sizeof(me.arrived));
+		if (n <= 0)
+			return SSL_get_error(me.ssl, n) == SSL_ERROR_WANT_READ ? -1 : ending(n);
+		me.arrived_len = n;
+		feel_urge();
+		flush_arrived();
 	}
+	return -1;
+}
+
+/* ---- beginnings ---- */
+
+/* The next handshake has one of the suites. */
+static void pick_suite(void)
+{
+	char suites[sizeof(me.mind.suites)], *suite = suites;
+	int count = 1, i;
+
+	memcpy(suites, me.mind.suites, sizeof(suites));
+	for (i = 0; suites[i]; i++)
+		count += suites[i] == ':';
+	for (i = any(count); i; i--)
+		suite = strchr(suite, ':') + 1;
+	suite[strcspn(suite, ":")] = 0;
+	CHECK(SSL_set_cipher_list(me.ssl, suite));
+}
+
+/* As client OpenSSL bears data up to the ServerHello, if SSL_read begins. */
+static int renegotiate(void)
+{
+	int n;
+
+	me.tally.started++;
+	ERR_clear_error();
+	EQ(SSL_renegotiate(me.ssl), 1);
+	if (!me.server) {
+		me.due = 1;
+		return receive();
+	}
+	n = SSL_do_handshake(me.ssl);
+	return n == 1 || SSL_get_error(me.ssl, n) == SSL_ERROR_WANT_READ ? -1 : ending(n);
+}
+
+static int begin(void)
+{
+	me.urge = 0;
+	if (is_13()) {
+		ERR_clear_error();
+		EQ(SSL_key_update(me.ssl, any(2) ? SSL_KEY_UPDATE_REQUESTED :
+				  SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		EQ(SSL_do_handshake(me.ssl), 1);
+		return -1;
+	}
+	if (SSL_renegotiate_pending(me.ssl))
+		return -1;
+	pick_suite();
+	return renegotiate();
 }
 
 static int change(void)
@@ -176,47 +281,118 @@ static int change(void)
 	if (!n)
 		return CHAMELEON_CUT_OFF;
 	EQ(n, sizeof(me.mind));
+	if (me.mind.unrest && !me.random)
+		me.random = me.mind.seed | 1;
+	me.urge &= me.mind.unrest != 0;
 	apply();
 	/* Now, for the answer to what it begins may be its end. */
-	EQ(SYS(write(me.control, "", 1)), 1);
-	if (me.mind.renegotiate) {
-		ERR_clear_error();
-		EQ(SSL_renegotiate(me.ssl), 1);
-		n = SSL_do_handshake(me.ssl);
-		if (n <= 0 && SSL_get_error(me.ssl, n) != SSL_ERROR_WANT_READ)
-			return ending(n);
-	}
+	EQ(SYS(write(me.control, &me.tally, sizeof(me.tally))), sizeof(me.tally));
+	return me.mind.renegotiate ? renegotiate() : -1;
+}
+
+/* ---- its life ---- */
+
+static int may_send(void)
+{
+	return !me.due && !SSL_in_init(me.ssl) && BIO_pending(me.wbio) < BACKLOG;
+}
+
+static int send_more(void)
+{
+	static uint8_t buf[SSL3_RT_MAX_PLAIN_LENGTH];
+	size_t most = sizeof(buf);
+	int n;
+
+	if (me.mind.unrest)
+		most = any(2) ? 1 + any(200) : 1 + any(sizeof(buf));
+	n = SYS(read(me.in, buf, most));
+	if (!n)
+		return CHAMELEON_CUT_OFF;	/* the test is gone */
+	ERR_clear_error();
+	n = SSL_write(me.ssl, buf, n);
+	if (n <= 0)
+		return ending(n);
+	feel_urge();
 	return -1;
 }
 
 static int be(void)
 {
-	struct pollfd fds[3] = {
-		{ .fd = me.fd, .events = POLLIN },
+	struct pollfd fds[4] = {
+		{ .fd = me.fd },
 		{ .fd = me.in },
-		{ .fd = me.control, .events = POLLIN },
+		{ .fd = me.control },
+		{ .events = POLLOUT },
 	};
 	int end = -1, n;
 
 	make_ssl();
 	SYS(fcntl(me.fd, F_SETFL, O_NONBLOCK));
+	SYS(fcntl(me.out, F_SETFL, O_NONBLOCK));
 	n = SSL_do_handshake(me.ssl);
 	if (n <= 0 && SSL_get_error(me.ssl, n) != SSL_ERROR_WANT_READ)
 		return ending(n);
 	while (end < 0) {
-		fds[1].events = SSL_in_init(me.ssl) ? 0 : POLLIN;
-		SYS(poll(fds, 3, -1));
-		if (fds[0].revents)
-			end = receive();
+		flush_written();
+		fds[0].events = (me.arrived_len ? 0 : POLLIN) | (BIO_pending(me.wbio) ? POLLOUT : 0);
+		fds[1].events = may_send() ? POLLIN : 0;
+		fds[2].events = SSL_in_init(me.ssl) || me.due ? 0 : POLLIN;
+		fds[3].fd = me.arrived_len ? me.out : -1;
+		SYS(poll(fds, 4, me.due && !me.arrived_len ? 0 : -1));
+		if (me.urge && may_send())
+			end = begin();
+		else if (fds[3].revents)
+			flush_arrived();
+		else if (fds[2].revents & POLLHUP || fds[1].revents & POLLHUP)
+			end = CHAMELEON_CUT_OFF;
 		else if (fds[2].revents)
 			end = change();
+		else if (fds[0].revents & ~POLLOUT || me.due)
+			end = receive();
 		else if (fds[1].revents)
 			end = send_more();
 	}
+	SYS(fcntl(me.fd, F_SETFL, 0));
+	flush_written();
 	return end | (me.got_hello ? CHAMELEON_GOT_HELLO : 0);
 }
 
 /* ---- in the test's ---- */
+
+static int agree_to_first(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+			  const unsigned char *in, unsigned int in_len, void *arg)
+{
+	(void)ssl;
+	(void)in_len;
+	(void)arg;
+	*out_len = in[0];
+	*out = in + 1;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+struct kssl_config *agreeable_config(const char *cert)
+{
+	static const unsigned char protocols[] = "\003one\003two";
+	struct kssl_config *config = link_config(NULL);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	char key[256];
+
+	CHECK(ctx && SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
+	CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:COMPLEMENTOFALL:@SECLEVEL=0"));
+	CHECK(SSL_CTX_set_dh_auto(ctx, 1));
+	SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
+	if (v->server) {
+		snprintf(key, sizeof(key), "%s", cert_path(cert, "key"));
+		CHECK(SSL_CTX_use_certificate_file(ctx, cert_path(cert, "crt"), SSL_FILETYPE_PEM) == 1);
+		CHECK(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1);
+		SSL_CTX_set_alpn_select_cb(ctx, agree_to_first, NULL);
+	} else {
+		EQ(SSL_CTX_set_alpn_protos(ctx, protocols, sizeof(protocols) - 1), 0);
+	}
+	GIVES(kssl_config_set_ssl_ctx(config, ctx), 0);
+	SSL_CTX_free(ctx);
+	return config;
+}
 
 void chameleon_start(struct link *l, const struct mind *mind)
 {
@@ -253,12 +429,13 @@ void chameleon_start(struct link *l, const struct mind *mind)
 	SYS(fcntl(l->peer.out, F_SETFL, O_NONBLOCK));
 }
 
-void chameleon_tell(const struct mind *mind)
+struct tally chameleon_tell(const struct mind *mind)
 {
-	char byte;
+	struct tally tally;
 
 	EQ(SYS(write(control, mind, sizeof(*mind))), sizeof(*mind));
-	EQ(SYS(read(control, &byte, 1)), 1);
+	EQ(SYS(read(control, &tally, sizeof(tally))), sizeof(tally));
+	return tally;
 }
 
 int chameleon_join(struct link *l)

@@ -17,44 +17,6 @@
 static struct link l;
 static struct mind mind;
 
-/* ---- what we are ---- */
-
-static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-		       const unsigned char *in, unsigned int in_len, void *arg)
-{
-	(void)ssl;
-	(void)in_len;
-	(void)arg;
-	*out_len = in[0];
-	*out = in + 1;
-	return SSL_TLSEXT_ERR_OK;
-}
-
-/* Agrees to everything there is. */
-static struct kssl_config *agreeable(void)
-{
-	static const unsigned char protocols[] = "\003one\003two";
-	struct kssl_config *config = link_config(NULL);
-	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
-	char key[256];
-
-	CHECK(ctx && SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
-	CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:COMPLEMENTOFALL:@SECLEVEL=0"));
-	CHECK(SSL_CTX_set_dh_auto(ctx, 1));
-	SSL_CTX_set_options(ctx, SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
-	if (v->server) {
-		snprintf(key, sizeof(key), "%s", cert_path("rsa", "key"));
-		CHECK(SSL_CTX_use_certificate_file(ctx, cert_path("rsa", "crt"), SSL_FILETYPE_PEM) == 1);
-		CHECK(SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) == 1);
-		SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
-	} else {
-		EQ(SSL_CTX_set_alpn_protos(ctx, protocols, sizeof(protocols) - 1), 0);
-	}
-	GIVES(kssl_config_set_ssl_ctx(config, ctx), 0);
-	SSL_CTX_free(ctx);
-	return config;
-}
-
 /* ---- steps ---- */
 
 struct step {
@@ -90,7 +52,7 @@ static void check_step(const struct step *step)
 
 static void start(const struct step *step)
 {
-	struct kssl_config *config = agreeable();
+	struct kssl_config *config = agreeable_config("rsa");
 
 	mind = (struct mind) { .alpn = "one", .name = "localhost", .cert = "rsa" };
 	set_mind(step);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* Connections to unmodified peers, and data over them. */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,6 +15,9 @@
 
 /* Longest silence on all sides that is waited for: the machine may be emulated and busy. */
 #define PATIENCE_MS	90000
+
+/* A peer that has not sent for so long, and could, is believed to be stuck. */
+#define QUIET_MS	1000
 
 /* How much of the peer's remarks is worth showing. */
 #define REMARKS_SHOWN	1000
@@ -76,6 +81,7 @@ static void on_event(struct kssl *k, const struct kssl_event_info *info, void *a
 
 	(void)k;
 	pthread_mutex_lock(&l->lock);
+	l->counts[info->event][!!info->by_peer]++;
 	if (l->events_count < EVENTS_MAX) {
 		e = &l->events[l->events_count];
 		e->event = info->event;
@@ -93,12 +99,9 @@ static void on_event(struct kssl *k, const struct kssl_event_info *info, void *a
 
 static int count_locked(const struct link *l, enum kssl_event event, int by_peer)
 {
-	int i, count = 0;
+	const int *counts = l->counts[event];
 
-	for (i = 0; i < l->events_count; i++)
-		count += l->events[i].event == event &&
-			 (by_peer == ANYBODY || l->events[i].by_peer == by_peer);
-	return count;
+	return by_peer == ANYBODY ? counts[0] + counts[1] : counts[by_peer];
 }
 
 int link_count(struct link *l, enum kssl_event event, int by_peer)
@@ -181,9 +184,35 @@ static int connect_to(struct peer *p)
 	}
 }
 
-static int listen_on_loopback(int *port)
+/* Where link_pair() connects: our address, and the network namespaces if there are two. */
+static struct {
+	const char *address;
+	int ours;
+	int peers;
+} place = { .address = "127.0.0.1", .ours = -1, .peers = -1 };
+
+void link_place(const char *address, int peers)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	place.address = address;
+	place.ours = SYS(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	place.peers = peers;
+}
+
+static int peers_socket(void)
+{
+	int fd;
+
+	if (place.peers >= 0)
+		SYS(setns(place.peers, CLONE_NEWNET));
+	fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	if (place.peers >= 0)
+		SYS(setns(place.ours, CLONE_NEWNET));
+	return fd;
+}
+
+static int listen_here(int *port)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(place.address) };
 	socklen_t len = sizeof(addr);
 	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
 
@@ -234,7 +263,7 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 		have_socket(l, connect_to(&l->peer));
 		return;
 	}
-	pfd.fd = listen_on_loopback(&port);
+	pfd.fd = listen_here(&port);
 	watch_port(l, port);
 	peer_start(&l->peer, setup, port);
 	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
@@ -244,9 +273,8 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 
 int link_pair(struct link *l, int server)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int port, listener = listen_on_loopback(&port);
-	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = inet_addr(place.address) };
+	int port, listener = listen_here(&port), fd = peers_socket();
 
 	link_init(l, server);
 	watch_port(l, port);
@@ -422,6 +450,12 @@ static int has_more(const struct stream *s)
 	return s->pos < s->len || s->made < s->want;
 }
 
+void link_sent(struct link *l, const uint8_t *buf, size_t len)
+{
+	l->sent += len;
+	update(l->sent_digest, buf, len);
+}
+
 static int push_up(struct link *l)
 {
 	struct stream *s = &l->up;
@@ -433,8 +467,7 @@ static int push_up(struct link *l)
 			break_lines(s);
 	}
 	n = push(s, l->fd);
-	l->sent += n;
-	update(l->sent_digest, s->buf + s->pos - n, n);
+	link_sent(l, s->buf + s->pos - n, n);
 	if (l->then && s->made - (s->len - s->pos) >= l->at) {
 		void (*then)(struct link *l) = l->then;
 
@@ -462,7 +495,7 @@ static void arrived(struct stream *s, const uint8_t *buf, size_t len)
 			     (unsigned long long)s->got, (unsigned long long)s->want);
 }
 
-static void count_received(struct link *l, const uint8_t *buf, size_t len)
+void link_received(struct link *l, const uint8_t *buf, size_t len)
 {
 	struct wire_mark *mark = l->marks_count ? &l->marks[l->marks_count - 1] : NULL;
 
@@ -487,7 +520,7 @@ static int take_socket(struct link *l)
 	SYS(n);
 	if (!n)
 		check_failed(__FILE__, __LINE__, "the peer closed the connection");
-	count_received(l, buf, n);
+	link_received(l, buf, n);
 	arrived(l->peer.echo ? &l->up : &l->down, buf, peer_sift(&l->peer, buf, n));
 	return 1;
 }
@@ -509,7 +542,7 @@ static int is_done(const struct link *l)
 	       !has_more(&l->up) && !has_more(&l->down);
 }
 
-void link_move(struct link *l, uint64_t up, uint64_t down)
+static void move(struct link *l, uint64_t up, uint64_t down, int unread)
 {
 	struct pollfd fds[4] = {
 		{ .fd = l->fd },
@@ -524,14 +557,17 @@ void link_move(struct link *l, uint64_t up, uint64_t down)
 	if (!l->peer.echo)
 		l->down.want += down;
 	while (!is_done(l)) {
-		int ready;
+		int ready, quiet;
 
 		/* A command must be alone in what the peer reads. */
 		if (commanded)
 			commanded = !peer_is_idle(&l->peer);
-		fds[0].events = has_more(&l->up) ? POLLIN | POLLOUT : POLLIN;
+		fds[0].events = (unread ? 0 : POLLIN) | (has_more(&l->up) ? POLLOUT : 0);
 		fds[3].events = has_more(&l->down) && !commanded ? POLLOUT : 0;
-		ready = SYS(poll(fds, 4, commanded ? 1 : PATIENCE_MS));
+		quiet = unread && l->up.got == l->up.want;
+		ready = SYS(poll(fds, 4, commanded ? 1 : quiet ? QUIET_MS : PATIENCE_MS));
+		if (!ready && quiet)
+			break;
 		if (!ready && !commanded) {
 			struct kssl_status st = link_status(l);
 
@@ -556,6 +592,16 @@ void link_move(struct link *l, uint64_t up, uint64_t down)
 	l->at = 0;
 }
 
+void link_move(struct link *l, uint64_t up, uint64_t down)
+{
+	move(l, up, down, 0);
+}
+
+void link_move_unread(struct link *l, uint64_t up, uint64_t down)
+{
+	move(l, up, down, 1);
+}
+
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l))
 {
 	l->at = bytes;
@@ -565,8 +611,7 @@ void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l))
 void link_send(struct link *l, const char *text)
 {
 	EQ(SYS(write(l->fd, text, strlen(text))), strlen(text));
-	l->sent += strlen(text);
-	update(l->sent_digest, (const uint8_t *)text, strlen(text));
+	link_sent(l, (const uint8_t *)text, strlen(text));
 }
 
 /* What comes while no data is under way. What the socket has to say about its end stays there. */
@@ -576,7 +621,7 @@ static void take_remarks(struct link *l)
 	ssize_t n = read(l->fd, buf, sizeof(buf));
 
 	if (n > 0) {
-		count_received(l, buf, n);
+		link_received(l, buf, n);
 		EQ(peer_sift(&l->peer, buf, n), 0);
 	}
 	if (l->peer.binary)

@@ -74,10 +74,11 @@ struct stream {
  * @watch: who does, NULL if nobody
  * @at: when @up has made so many bytes, @then is called, once
  * @then: may be NULL
- * @lock: protects @events and @events_count
+ * @lock: protects @events, @events_count and @counts
  * @happened: a new one is there
- * @events: in order
+ * @events: in order, the first of them
  * @events_count: how many
+ * @counts: of all that there were, by what happened and by whom
  * @tell: prints an event at once, may be NULL
  */
 struct link {
@@ -101,6 +102,7 @@ struct link {
 	pthread_cond_t happened;
 	struct event events[EVENTS_MAX];
 	int events_count;
+	int counts[KSSL_EVENT_CLOSED + 1][2];
 	void (*tell)(const struct link *l, const struct event *event);
 };
 
@@ -110,6 +112,8 @@ struct kssl_config *link_config(const char *cert);
 /* Without a peer: everything but a socket; and with one whose other end is returned. */
 void link_init(struct link *l, int server);
 int link_pair(struct link *l, int server);
+/* From now on link_pair() connects @address of ours, as text, with a socket of the network namespace @peers. */
+void link_place(const char *address, int peers);
 /* Start the peer and connect the two by TCP. */
 void link_tcp(struct link *l, const struct peer_setup *setup);
 /* Our side's handshake; NULL with errno if it fails. @name: the server we want to talk to. */
@@ -123,10 +127,15 @@ void link_close(struct link *l);
 
 /* Move so many bytes more, both ways at once. An echo sends @up back, then @down is not asked. */
 void link_move(struct link *l, uint64_t up, uint64_t down);
+/* Likewise, but nothing is read from our socket: until @up has arrived and the peer can send no more. */
+void link_move_unread(struct link *l, uint64_t up, uint64_t down);
 /* In the next link_move(), after so many bytes sent, call @then. */
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l));
 /* Send something that is not data, such as a command to gnutls-serv. */
 void link_send(struct link *l, const char *text);
+/* A test has written to our socket by itself, in this order; or has read from it. */
+void link_sent(struct link *l, const uint8_t *buf, size_t len);
+void link_received(struct link *l, const uint8_t *buf, size_t len);
 /* What arrived is what was sent, by number and digest. */
 void link_check_data(struct link *l);
 /* Digests so far, of the four ends: sent up, arrived up, sent down, arrived down. */

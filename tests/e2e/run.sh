@@ -5,10 +5,10 @@ cd "$(dirname "$0")/../.." || exit 1
 # As udev has done where there is one.
 modprobe -q aesni-intel
 case $(uname -r) in
-*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} ;;
-*) E2E_BULK_MB=${E2E_BULK_MB:-3} ;;
+*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-20} ;;
+*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-60} ;;
 esac
-export E2E_BULK_MB
+export E2E_BULK_MB E2E_STORM
 set --
 for source in tests/e2e/*.c; do
 	name=$(basename "$source" .c)
