@@ -239,6 +239,35 @@ static int push_buf(struct kssl_sock *ctx, struct kssl_buf *buf, int flags)
 	return 0;
 }
 
+/*
+ * Sending may be held until the peer answers what is in the queue: then neither Nagle's
+ * wait for an ACK nor the application's cork may hold it back.
+ */
+static int push_queue(struct kssl_sock *ctx, int flags)
+{
+	struct tcp_sock *tp = tcp_sk(ctx->sk);
+	struct kssl_tx *tx = &ctx->tx;
+	u8 nonagle = tp->nonagle;
+	int ret = 0;
+
+	if (tx->control_bytes)
+		tp->nonagle = TCP_NAGLE_OFF;
+	while (!ret && !list_empty(&tx->queue)) {
+		struct kssl_buf *buf = list_first_entry(&tx->queue, struct kssl_buf, list);
+		unsigned int before = buf->sent;
+		bool last = list_is_last(&buf->list, &tx->queue);
+
+		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
+		tx->bytes -= buf->sent - before;
+		if (buf->control)
+			tx->control_bytes -= buf->sent - before;
+		if (!ret)
+			retire(ctx, buf);
+	}
+	tp->nonagle = nonagle;
+	return ret;
+}
+
 /**
  * kssl_tx_push() - hand finished records to TCP
  * @ctx: connection
@@ -264,31 +293,18 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			  "bytes entered the stream behind the record layer");
 		return -EIO;
 	}
-	while (!list_empty(&tx->queue)) {
-		struct kssl_buf *buf = list_first_entry(&tx->queue, struct kssl_buf, list);
-		unsigned int before = buf->sent;
-		bool last = list_is_last(&buf->list, &tx->queue);
-
-		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
-		tx->bytes -= buf->sent - before;
-		if (buf->control)
-			tx->control_bytes -= buf->sent - before;
-		if (ret == -EAGAIN || ret == -ENOMEM) {
-			ret = -EAGAIN;
-			charge_queue(ctx);
-			/* No ACK will bring write_space: out of memory. */
-			if (!tcp_sk(sk)->packets_out)
-				kssl_sock_later(ctx, &tx->work, HZ / 10);
-			break;
-		}
-		if (ret) {
-			/* What the peer sent before it reset the connection stays readable. */
-			drop_queue(ctx);
-			kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
-				      KSSL_WHO_PEER, "TCP refused to send");
-			break;
-		}
-		retire(ctx, buf);
+	ret = push_queue(ctx, flags);
+	if (ret == -EAGAIN || ret == -ENOMEM) {
+		ret = -EAGAIN;
+		charge_queue(ctx);
+		/* No ACK will bring write_space: out of memory. */
+		if (!tcp_sk(sk)->packets_out)
+			kssl_sock_later(ctx, &tx->work, HZ / 10);
+	} else if (ret) {
+		/* What the peer sent before it reset the connection stays readable. */
+		drop_queue(ctx);
+		kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
+			      KSSL_WHO_PEER, "TCP refused to send");
 	}
 out:
 	kssl_sock_report(ctx);
