@@ -84,8 +84,11 @@ abi_tests := $(call programs,tests/abi)
 faults_tests := $(call programs,tests/faults)
 e2e_tests := $(call programs,tests/e2e)
 
+# As much of Java as JSSE needs, where there is a Java.
+jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
+
 userspace: $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
-tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so
+tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
 
@@ -122,6 +125,12 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
+
+build/tests/e2e/java/Jsse.class: tests/e2e/Jsse.java
+	$(say) JAVA $@
+	$(Q)rm -rf $(@D)
+	$(Q)jlink --add-modules java.base,jdk.crypto.ec --strip-debug --no-header-files --no-man-pages --output $(@D)
+	$(Q)javac -d $(@D) $<
 
 -include $(shell find build/userspace build/tests -name '*.d' 2>/dev/null)
 

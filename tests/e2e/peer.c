@@ -155,6 +155,54 @@ static void gnutls_client(struct command *c, const struct peer_setup *s, int por
 	add(c, "127.0.0.1");
 }
 
+static void add_nss(struct command *c, const struct peer_setup *s, int port)
+{
+	add(c, "-d");
+	add_text(c, "sql:%s/nss", certs);
+	add(c, "-p");
+	add_text(c, "%d", port);
+	add(c, "-V");
+	add_text(c, "tls1.%d:tls1.%d", s->version - 0x0301, s->version - 0x0301);
+	add(c, "-G");
+}
+
+static void nss_server(struct command *c, const struct peer_setup *s, int port)
+{
+	add2(c, "selfserv", "-v");
+	add2(c, "-n", s->cert ? s->cert : "rsa");
+	add_nss(c, s, port);
+}
+
+static void nss_client(struct command *c, const struct peer_setup *s, int port)
+{
+	add(c, "tstclnt");
+	add2(c, "-h", "localhost");
+	add(c, "-4");
+	if (s->cert)
+		add2(c, "-n", s->cert);
+	add_nss(c, s, port);
+}
+
+static void add_jsse(struct command *c, const char *role, const struct peer_setup *s, int port)
+{
+	add2(c, "build/tests/e2e/java/bin/java", "-XX:TieredStopAtLevel=1");
+	add2(c, "-cp", "build/tests/e2e/java");
+	add2(c, "Jsse", role);
+	add_text(c, "%d", port);
+	add_text(c, "TLSv1.%d", s->version - 0x0301);
+	add_text(c, "%s/java", certs);
+}
+
+static void jsse_server(struct command *c, const struct peer_setup *s, int port)
+{
+	add_jsse(c, "server", s, port);
+}
+
+static void jsse_client(struct command *c, const struct peer_setup *s, int port)
+{
+	add_jsse(c, "client", s, port);
+}
+
 /* ---- processes ---- */
 
 static void make_pipe(int ends[2], int ours)
@@ -216,6 +264,12 @@ static int free_port(void)
 
 void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 {
+	static void (*const make[][2])(struct command *c, const struct peer_setup *s, int port) = {
+		[OPENSSL] = { openssl_client, openssl_server },
+		[GNUTLS] = { gnutls_client, gnutls_server },
+		[NSS] = { nss_client, nss_server },
+		[JSSE] = { jsse_client, jsse_server },
+	};
 	struct command c = { .count = 0 };
 	int i;
 
@@ -223,11 +277,10 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 	if (setup->server)
 		port = free_port();
 	p->port = port;
-	p->binary = setup->quiet;
-	if (setup->stack == OPENSSL)
-		(setup->server ? openssl_server : openssl_client)(&c, setup, port);
-	else
-		(setup->server ? gnutls_server : gnutls_client)(&c, setup, port);
+	/* What tstclnt has to say goes to its standard error. */
+	p->binary = setup->quiet || (setup->stack == NSS && !setup->server);
+	p->echo = setup->stack == JSSE;
+	make[setup->stack][setup->server](&c, setup, port);
 	for (i = 0; i < PEER_OPTIONS_MAX && setup->options[i]; i++) {
 		add(&c, setup->options[i]);
 		if (!strcmp(setup->options[i], "--echo"))

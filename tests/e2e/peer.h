@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Peers that know nothing of kssl: openssl s_server and s_client, gnutls-serv
- * and gnutls-cli, as child processes between pipes.
+ * and gnutls-cli, selfserv and tstclnt of NSS, and an echo made of JSSE, as child
+ * processes between pipes.
  *
  * What they are asked to send and what they print of what they received go
  * through the same pipes as their commands and their remarks.  So, unless they
@@ -27,7 +28,7 @@
  * @quiet: no remarks and no commands: data may be any bytes
  * @suite: openssl's name of the suite instead of what @bits says, or NULL
  * @cert: name of its certificate in the directory of certificates; NULL: a
- *	client has none, a server has "ecdsa"
+ *	client has none, a server has "ecdsa", or that of NSS "rsa"
  * @wants_cert: a server that demands a certificate of ours
  * @options: further ones, ended by NULL
  */

@@ -10,9 +10,16 @@ case $(uname -r) in
 esac
 export E2E_BULK_MB E2E_STORM
 set --
-# The engines need no kernel; see tests/check.
+# The engines need no kernel, see tests/check.  A Java machine takes minutes in an emulated one, and what it shows is
+# about the peer, so one kernel does.
+left_out='demo engines jsse'
+case $(uname -r) in
+6.1.*debug*) ;;
+6.1.*) left_out='demo engines' ;;
+esac
 for source in tests/e2e/*.c; do
 	name=$(basename "$source" .c)
-	[ -e "tests/e2e/$name.h" ] || [ "$name" = demo ] || [ "$name" = engines ] || set -- "$@" "build/tests/e2e/$name"
+	case " $left_out " in *" $name "*) continue ;; esac
+	[ -e "tests/e2e/$name.h" ] || set -- "$@" "build/tests/e2e/$name"
 done
 exec tests/vm/tap "$@"

@@ -64,18 +64,28 @@ void check_failed(const char *file, int line, const char *format, ...)
 /* The @i-th of all variants; 0 if there are no more. */
 static int make_variant(unsigned int i, struct variant *to)
 {
-	if (i >= 16)
+	if (i >= 32)
 		return 0;
-	to->stack = i & 8 ? GNUTLS : OPENSSL;
+	to->stack = i / 8;
 	to->server = !!(i & 4);
 	to->version = i & 2 ? 0x0304 : 0x0303;
 	to->bits = i & 1 ? 256 : 128;
 	return 1;
 }
 
+static const struct {
+	const char *name;
+	unsigned int over;
+} stacks[] = {
+	[OPENSSL] = { "OpenSSL", OVER_OPENSSL },
+	[GNUTLS] = { "GnuTLS", OVER_GNUTLS },
+	[NSS] = { "NSS", OVER_NSS },
+	[JSSE] = { "JSSE", OVER_JSSE },
+};
+
 static int has(unsigned int over, const struct variant *with)
 {
-	unsigned int need = with->stack == GNUTLS ? OVER_GNUTLS : OVER_OPENSSL;
+	unsigned int need = stacks[with->stack].over;
 
 	need |= with->server ? OVER_SERVER : OVER_CLIENT;
 	need |= with->version == 0x0304 ? OVER_TLS13 : OVER_TLS12;
@@ -91,8 +101,7 @@ static void set_name(char *to, size_t len, const struct test *t, const struct va
 	if (!(t->over & OVER_SUITES))
 		snprintf(key, sizeof(key), ", AES-%d", with->bits);
 	snprintf(to, len, "%s [%s of %s, TLS 1.%d%s]", t->name,
-		 with->server ? "server" : "client", with->stack == GNUTLS ? "GnuTLS" : "OpenSSL",
-		 with->version - 0x0301, key);
+		 with->server ? "server" : "client", stacks[with->stack].name, with->version - 0x0301, key);
 }
 
 /* ---- running ---- */

@@ -12,6 +12,8 @@
 enum stack {
 	OPENSSL,
 	GNUTLS,
+	NSS,
+	JSSE,
 };
 
 /**
@@ -38,6 +40,8 @@ enum {
 	OVER_TLS13 = 0x20,
 	OVER_KEYS = 0x40,	/* both key lengths, else 128 bits as client and 256 as server */
 	OVER_SUITES = 0x80,	/* the test sees to the suites itself */
+	OVER_NSS = 0x100,
+	OVER_JSSE = 0x200,
 };
 
 #define OVER_STACKS	(OVER_OPENSSL | OVER_GNUTLS)
