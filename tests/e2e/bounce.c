@@ -359,7 +359,7 @@ static void renegotiate_with_stopped_peer(int require)
 {
 	const struct kssl_policy policy = { .size = sizeof(policy), .peer_ms = 300 };
 	struct kssl_config *config = link_config("ecdsa");
-	struct peer_setup setup = usual_peer();
+	struct peer_setup setup = peer_with_cert();
 
 	GIVES(kssl_config_set_policy(config, &policy), 0);
 	kssl_config_set_require_answer(config, require);
@@ -367,7 +367,7 @@ static void renegotiate_with_stopped_peer(int require)
 	both_ways();
 	check_all(1, 1);
 	SYS(kill(l.peer.pid, SIGSTOP));
-	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_FULL), 0);
+	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_REQUEST_CERT), 0);
 	EQ(link_status(&l).waits, require ? KSSL_WAITS_PEER : 0);
 }
 
@@ -376,9 +376,9 @@ static void unanswered(void)
 	renegotiate_with_stopped_peer(0);
 	GIVES(kssl_wait(l.k, 1000), -ETIMEDOUT);
 	SYS(kill(l.peer.pid, SIGCONT));
-	link_wait(&l, KSSL_EVENT_RENEGOTIATED, 0, 1);
+	link_wait(&l, KSSL_EVENT_AUTHENTICATED, 0, 1);
 	both_ways();
-	check_all(2, 2);
+	check_all(is_13() ? 1 : 2, is_13() ? 1 : 2);
 	link_close(&l);
 }
 
@@ -553,9 +553,8 @@ int main(int argc, char **argv)
 		{ "a new key after so many bytes, by the kernel", tls13, new_key_after_bytes_by_the_kernel },
 		{ "a new key after so many records", all, new_key_after_records },
 		{ "a new key before a limit", all, new_key_before_a_limit },
-		{ "a HelloRequest that is not answered", OVER_OPENSSL | OVER_SERVER | OVER_TLS12, unanswered },
-		{ "a HelloRequest that must be answered", OVER_OPENSSL | OVER_SERVER | OVER_TLS12,
-		  unanswered_and_required },
+		{ "a request that is not answered", servers, unanswered },
+		{ "a request that must be answered", servers, unanswered_and_required },
 		{ "a session resumed", clients, resumed },
 		{ "a session that was not verified", clients, not_resumed_for_want_of_trust },
 		{ "a session of a renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12,

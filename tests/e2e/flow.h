@@ -27,7 +27,7 @@ struct marks {
 };
 
 /* Segments that are ahead of the stream: more than a few only if something was lost. */
-#define FLOW_GAPS	64
+#define FLOW_GAPS	1024
 
 /**
  * struct flow - one direction

@@ -456,6 +456,22 @@ void link_sent(struct link *l, const uint8_t *buf, size_t len)
 	update(l->sent_digest, buf, len);
 }
 
+static uint64_t moved(const struct link *l)
+{
+	return l->up.made - (l->up.len - l->up.pos) + l->down.got;
+}
+
+static void call_then(struct link *l)
+{
+	void (*then)(struct link *l);
+
+	while (l->then && moved(l) >= l->at) {
+		then = l->then;
+		l->then = NULL;
+		then(l);
+	}
+}
+
 static int push_up(struct link *l)
 {
 	struct stream *s = &l->up;
@@ -468,12 +484,7 @@ static int push_up(struct link *l)
 	}
 	n = push(s, l->fd);
 	link_sent(l, s->buf + s->pos - n, n);
-	if (l->then && s->made - (s->len - s->pos) >= l->at) {
-		void (*then)(struct link *l) = l->then;
-
-		l->then = NULL;
-		then(l);
-	}
+	call_then(l);
 	return n;
 }
 
@@ -522,6 +533,7 @@ static int take_socket(struct link *l)
 		check_failed(__FILE__, __LINE__, "the peer closed the connection");
 	link_received(l, buf, n);
 	arrived(l->peer.echo ? &l->up : &l->down, buf, peer_sift(&l->peer, buf, n));
+	call_then(l);
 	return 1;
 }
 
@@ -552,7 +564,7 @@ static void move(struct link *l, uint64_t up, uint64_t down, int unread)
 	};
 	int commanded = !peer_is_idle(&l->peer);
 
-	l->at += l->up.made;
+	l->at += moved(l);
 	l->up.want += up;
 	if (!l->peer.echo)
 		l->down.want += down;

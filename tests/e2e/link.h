@@ -72,7 +72,7 @@ struct stream {
  * @marks_count: how many
  * @unwatched: set before it is made: nobody looks at the wire
  * @watch: who does, NULL if nobody
- * @at: when @up has made so many bytes, @then is called, once
+ * @at: when so many bytes of @up were sent and of @down got, together, @then is called, once
  * @then: may be NULL
  * @lock: protects @events, @events_count and @counts
  * @happened: a new one is there
@@ -129,7 +129,7 @@ void link_close(struct link *l);
 void link_move(struct link *l, uint64_t up, uint64_t down);
 /* Likewise, but nothing is read from our socket: until @up has arrived and the peer can send no more. */
 void link_move_unread(struct link *l, uint64_t up, uint64_t down);
-/* In the next link_move(), after so many bytes sent, call @then. */
+/* In the next link_move(), after so many bytes sent and received together, call @then. */
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l));
 /* Send something that is not data, such as a command to gnutls-serv. */
 void link_send(struct link *l, const char *text);

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 modprobe -q aesni-intel
 case $(uname -r) in
 *debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-20} ;;
-*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-60} ;;
+*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-50} ;;
 esac
 export E2E_BULK_MB E2E_STORM
 set --

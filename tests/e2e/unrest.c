@@ -87,14 +87,13 @@ unsigned int unrest_changes(struct unrest *u)
 	return is_13() ? st.tx.epoch + st.rx.epoch - 2 : st.handshakes - 1;
 }
 
-/* Somewhere in what is still to be sent. */
+/* Somewhere in what is still to be moved. */
 static void start_later(struct link *l)
 {
-	struct unrest *u = (struct unrest *)l;
-	uint64_t at = l->up.made + 1 + any(DATA / 10);
+	uint64_t at = l->at + 1 + any(DATA / 5);
 
-	unrest_start(u);
-	if (at >= l->up.want)
+	unrest_start((struct unrest *)l);
+	if (at >= l->up.want + l->down.want)
 		return;
 	l->at = at;
 	l->then = start_later;
@@ -106,7 +105,7 @@ void unrest_move(struct unrest *u, unsigned int count)
 
 	while (unrest_changes(u) < count) {
 		CHECK(moves++ < count + 10);
-		link_at(&u->l, 1 + any(DATA / 10), start_later);
+		link_at(&u->l, 1 + any(DATA / 5), start_later);
 		link_move(&u->l, DATA, DATA);
 		link_check_data(&u->l);
 	}

@@ -406,7 +406,7 @@ static const char *check(struct kssl_engine *e)
 	return has_come(e, SSL3_MT_CERTIFICATE) ? kssl_policy_check_cert(e) : NULL;
 }
 
-/* A record that cannot be answered here without asking OpenSSL. */
+/* A record that OpenSSL has to answer. */
 static void take_handshake(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
 			   struct kssl_batch *batch)
 {
