@@ -354,6 +354,31 @@ static void new_key_before_a_limit(void)
 	rekey(&policy, 0);
 }
 
+/* RFC 9113 9.2.1: not even where a new key is due. */
+static void not_in_http2(void)
+{
+	const struct kssl_policy policy = { .size = sizeof(policy), .rekey_bytes = 50000 };
+	static const unsigned char protocols[] = { 2, 'h', '2' };
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	struct kssl_config *config = link_config(NULL);
+	struct peer_setup setup = willing_peer();
+
+	CHECK(ctx && SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
+	EQ(SSL_CTX_set_alpn_protos(ctx, protocols, sizeof(protocols)), 0);
+	GIVES(kssl_config_set_ssl_ctx(config, ctx), 0);
+	SSL_CTX_free(ctx);
+	GIVES(kssl_config_set_policy(config, &policy), 0);
+	add_option(&setup, "-alpn=h2");
+	link_open(&l, &setup, config);
+	move_much();
+	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_FULL), -EOPNOTSUPP);
+	FAILS(ask_and_wait(KSSL_RENEG_RESUME), EOPNOTSUPP);
+	both_ways();
+	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, ANYBODY), 0);
+	check_all(1, 1);
+	link_close(&l);
+}
+
 /* A peer that does not answer is either late or may do so. */
 static void renegotiate_with_stopped_peer(int require)
 {
@@ -553,6 +578,7 @@ int main(int argc, char **argv)
 		{ "a new key after so many bytes, by the kernel", tls13, new_key_after_bytes_by_the_kernel },
 		{ "a new key after so many records", all, new_key_after_records },
 		{ "a new key before a limit", all, new_key_before_a_limit },
+		{ "no renegotiation in HTTP/2", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12, not_in_http2 },
 		{ "a request that is not answered", servers, unanswered },
 		{ "a request that must be answered", servers, unanswered_and_required },
 		{ "a session resumed", clients, resumed },

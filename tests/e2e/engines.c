@@ -10,7 +10,7 @@
 #include "engine_priv.h"
 #include "peer.h"
 
-#define ROUNDS		300
+#define ROUNDS		100
 #define QUIET_MAX	10000	/* messages until all must be quiet */
 
 enum kind {
