@@ -64,10 +64,12 @@ static void start_key_clock(struct kssl_sock *ctx)
 void kssl_policy_rearm(struct kssl_sock *ctx, struct kssl_dir *dir)
 {
 	const struct kssl_policy *p = &ctx->policy;
-	u64 hard = dir->hard == U64_MAX ? 0 : dir->hard;
+	u64 soft = dir == &ctx->tx.dir ? p->tx_soft : p->rx_soft;
 
 	/* Early enough for a handshake with a slow peer. */
-	dir->soft = stricter(hard - hard / 4, dir == &ctx->tx.dir ? p->tx_soft : p->rx_soft);
+	if (!soft)
+		soft = dir->hard == U64_MAX ? U64_MAX : dir->hard - dir->hard / 4;
+	dir->soft = min(soft, dir->hard);
 	dir->bytes_due = due_at(dir->bytes, p->rekey_bytes);
 	dir->records_due = due_at(dir->records, p->rekey_records);
 }

@@ -50,8 +50,7 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
  * Return:
  * * %0 - done, @buf->len is set
  * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
- * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1), or, for
- *   application data, the key is used up (RFC 8446 5.5)
+ * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
  * * %-EIO - the cipher failed; @buf is spoilt
  */
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
@@ -66,8 +65,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	int ret;
 
 	lockdep_assert_held(&ctx->tx.lock);
-	if (dir->seq == U64_MAX ||
-	    (type == KSSL_TYPE_APPLICATION_DATA && dir->used >= dir->hard && ctx->had_helper))
+	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 
 	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
@@ -566,7 +564,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		kssl_buf_free(buf);
 		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-			  expired ? "the sending key is used up" :
+			  expired ? "the sequence numbers of the sending key are used up" :
 				    "a record could not be sealed");
 		ret = expired ? -EKEYEXPIRED : -EIO;
 	} else {
@@ -581,6 +579,23 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	return ret;
 }
 
+/* May the key protect no more application data (RFC 8446 5.5)? */
+static bool is_used_up(const struct kssl_sock *ctx)
+{
+	return READ_ONCE(ctx->tx.dir.used) >= READ_ONCE(ctx->tx.dir.hard);
+}
+
+/* Who manages keys himself can send a KeyUpdate and bring another one. */
+static int expire(struct kssl_sock *ctx)
+{
+	if (!ctx->had_helper)
+		return -EKEYEXPIRED;
+	lock_sock(ctx->sk);
+	kssl_fail(ctx, EKEYEXPIRED, KSSL_WHO_KERNEL, KSSL_ALERT_NONE, "the sending key is used up");
+	release_sock(ctx->sk);
+	return -EKEYEXPIRED;
+}
+
 /*
  * Take bytes of @msg into one record.  Returns how many; on an error nothing of
  * this record was taken.
@@ -592,11 +607,9 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	bool more;
 	int filled, ret;
 
-	/* Who manages keys himself can send a KeyUpdate and bring another one. */
-	if (!ctx->had_helper && type == KSSL_TYPE_APPLICATION_DATA &&
-	    ctx->tx.dir.used >= ctx->tx.dir.hard)
-		return -EKEYEXPIRED;
 	if (!buf) {
+		if (type == KSSL_TYPE_APPLICATION_DATA && is_used_up(ctx))
+			return expire(ctx);
 		buf = kssl_buf_new(KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
 				   type != KSSL_TYPE_APPLICATION_DATA);
 		if (!buf)
@@ -770,6 +783,9 @@ bool kssl_tx_writeable(struct kssl_sock *ctx)
 		return true;
 	if (!READ_ONCE(dir->epoch))
 		return !READ_ONCE(ctx->attended);
+	/* Until the next key, which wakes. */
+	if (!ctx->had_helper && is_used_up(ctx))
+		return false;
 	return tx_open(ctx);
 }
 
