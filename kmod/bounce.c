@@ -68,11 +68,13 @@ static int next_message(struct kssl_sock *ctx, struct sk_buff *skb, unsigned int
 /**
  * struct contents - the messages of one record
  * @ended: how many end in it
- * @starts: and how many of those start a renegotiation
+ * @starts: how many of those start a renegotiation
+ * @updates: how many are KeyUpdates
  */
 struct contents {
 	unsigned int ended;
 	unsigned int starts;
+	unsigned int updates;
 };
 
 static int look_at(struct kssl_sock *ctx, struct sk_buff *skb, struct contents *c)
@@ -89,39 +91,52 @@ static int look_at(struct kssl_sock *ctx, struct sk_buff *skb, struct contents *
 		c->ended++;
 		c->starts += m->header[0] == KSSL_HANDSHAKE_HELLO_REQUEST ||
 			     m->header[0] == KSSL_HANDSHAKE_CLIENT_HELLO;
+		c->updates += m->header[0] == KSSL_HANDSHAKE_KEY_UPDATE;
 	}
 	return ret;
 }
 
 /* ---- limits ---- */
 
-static bool starts_too_often(struct kssl_sock *ctx, unsigned int starts)
+/* Who does something now and then may go on with it for ever. */
+static void age_counts(struct kssl_sock *ctx)
 {
-	unsigned long window = msecs_to_jiffies(ctx->policy.starts_ms);
 	struct kssl_rx *rx = &ctx->rx;
 
-	if (time_after_eq(jiffies, rx->starts_since + window)) {
-		rx->starts_since = jiffies;
-		rx->starts = 0;
-	}
-	rx->starts += starts;
-	return rx->starts > ctx->policy.starts_max;
+	if (time_before(jiffies, rx->counted_since + msecs_to_jiffies(ctx->policy.starts_ms)))
+		return;
+	rx->counted_since = jiffies;
+	rx->starts = 0;
+	rx->useless = 0;
+}
+
+/* Is it a KeyUpdate that we have asked for? */
+static bool was_asked_for(struct kssl_rx *rx, const struct contents *c)
+{
+	if (!c->updates || !rx->updates_asked)
+		return false;
+	rx->updates_asked -= min(c->updates, rx->updates_asked);
+	return true;
 }
 
 /* Does the peer make us work too much? The sentence to fail with, or NULL. */
 static const char *too_much(struct kssl_sock *ctx, unsigned int len, const struct contents *c)
 {
 	struct kssl_rx *rx = &ctx->rx;
-	bool running = kssl_sock_in_handshake(ctx);
+	bool running = kssl_sock_in_handshake(ctx) || ctx->awaits || rx->expects;
 
-	if (!running && c->starts && starts_too_often(ctx, c->starts))
-		return "the peer starts renegotiations too often";
+	age_counts(ctx);
+	if (!running) {
+		rx->starts += c->starts;
+		if (rx->starts > ctx->policy.starts_max)
+			return "the peer starts renegotiations too often";
+	}
 	if (!running)
 		rx->flight = 0;
 	rx->flight += max_t(unsigned int, len, FLIGHT_MIN);
 	if (rx->flight > ctx->policy.flight_max)
 		return "the peer's handshake is too long";
-	if (!running && !c->starts && ++rx->useless > ctx->policy.useless_max)
+	if (!running && !c->starts && !was_asked_for(rx, c) && ++rx->useless > ctx->policy.useless_max)
 		return "too many control records in a row";
 	return NULL;
 }
@@ -144,7 +159,7 @@ static bool is_update(const struct kssl_sock *ctx, unsigned int len, const struc
 	const struct kssl_message *m = &ctx->rx.message;
 
 	return (ctx->orphan || (ctx->policy.flags & KSSL_POLICY_KEY_UPDATE)) &&
-	       knows_next(&ctx->rx.dir) && knows_next(&ctx->tx.dir) &&
+	       ctx->rx.established && knows_next(&ctx->rx.dir) && knows_next(&ctx->tx.dir) &&
 	       c->ended == 1 && len == KSSL_MESSAGE_HEADER_LEN + 1 && m->body == 1 &&
 	       m->header[0] == KSSL_HANDSHAKE_KEY_UPDATE && m->first <= KSSL_UPDATE_REQUESTED &&
 	       !kssl_message_is_open(&ctx->rx.before);
@@ -281,6 +296,7 @@ void kssl_bounce_orphan(struct kssl_sock *ctx)
 	ctx->orphan = true;
 	ctx->helper_due = false;
 	ctx->awaits = false;
+	rx->expects = false;
 	cancel_delayed_work(&ctx->helper_clock);
 	if (rx->pending)
 		answer_as_orphan(ctx, rx->pending);
@@ -288,8 +304,8 @@ void kssl_bounce_orphan(struct kssl_sock *ctx)
 	rx->held = false;
 	kssl_tx_release(ctx, KSSL_HOLD_RX);
 	/* What the helper was asked for and had not done. */
-	kssl_policy_new_key(ctx, &ctx->tx.dir);
-	kssl_policy_new_key(ctx, &rx->dir);
+	kssl_policy_rearm(ctx, &ctx->tx.dir);
+	kssl_policy_rearm(ctx, &rx->dir);
 	kssl_policy_clock(ctx);
 }
 

@@ -80,6 +80,7 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 		/* Go on as before, for what was cancelled too. */
 		ctx->closing = false;
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
+		kssl_sock_later(ctx, &ctx->rx.work, 0);
 		if (ctx->helper_due)
 			kssl_sock_later(ctx, &ctx->helper_clock,
 					max_t(long, ctx->helper_deadline - jiffies, 0));

@@ -27,7 +27,8 @@ static struct sock *lock_socket(struct kssl_sock *ctx)
 	if (!sk)
 		return NULL;
 	lock_sock(sk);
-	if (!ctx->closing)
+	/* A close that has only tried leaves it as it was. */
+	if (READ_ONCE(ctx->sk))
 		return sk;
 	release_sock(sk);
 	sock_put(sk);
@@ -480,11 +481,15 @@ static int wrap_raw(struct kssl_sock *ctx, struct batch *b, const u8 *payload, s
 	return 0;
 }
 
-static int stage_tx_key(struct batch *b)
+static int stage_tx_key(struct kssl_sock *ctx, struct batch *b)
 {
 	struct kssl_epoch *e = b->epochs[b->next_epoch++];
 
 	if (check_successor(b, b->tx.epoch, e))
+		return -EINVAL;
+	/* Else this key may be the one that the kernel has just come to by itself. */
+	if (b->tx.epoch && (e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && !ctx->tx.hold &&
+	    kssl_policy_does_updates(ctx))
 		return -EINVAL;
 	b->tx.epoch = e;
 	b->tx.plain = false;
@@ -534,7 +539,7 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 		ret = b->tx.epoch ? seal_record(ctx, b, op->type, payload, op->len) : -EINVAL;
 		break;
 	case KSSL_OP_TX_KEY:
-		ret = stage_tx_key(b);
+		ret = stage_tx_key(ctx, b);
 		if (!ret) {
 			read_key(payload, op->len, &key);
 			b->tx.seq = key.seq;
@@ -633,20 +638,33 @@ static void commit_continue(struct kssl_sock *ctx)
 static void commit_release(struct kssl_sock *ctx)
 {
 	ctx->awaits = false;
+	ctx->rx.expects = false;
 	kssl_tx_release(ctx, KSSL_HOLD_HELPER);
 }
 
 static void commit_done(struct kssl_sock *ctx)
 {
 	ctx->awaits = false;
+	ctx->rx.expects = false;
 	ctx->handshakes++;
 	ctx->rx.flight = 0;
 }
 
-static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e)
+/* Does the helper ask the peer for a handshake? */
+static void commit_record(struct kssl_sock *ctx, u8 type, const u8 *payload)
+{
+	bool inner = ctx->tx.dir.epoch->ver->flags & KSSL_V_INNER_TYPE;
+
+	if (type == KSSL_TYPE_HANDSHAKE &&
+	    *payload == (inner ? KSSL_HANDSHAKE_CERTIFICATE_REQUEST : KSSL_HANDSHAKE_HELLO_REQUEST))
+		ctx->rx.expects = true;
+}
+
+static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e, u8 request)
 {
 	kssl_tx_set_key(ctx, e, 0, 0);
 	ctx->updates_sent++;
+	ctx->rx.updates_asked += request;
 	/* One answers all requests so far (RFC 8446 4.6.3). */
 	ctx->tx.due &= ~KSSL_DUE_UPDATE;
 }
@@ -692,6 +710,9 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			memzero_explicit(&key, sizeof(key));
 			break;
 		}
+		case KSSL_OP_RECORD:
+			commit_record(ctx, op.type, payload);
+			break;
 		case KSSL_OP_RELEASE:
 			commit_release(ctx);
 			break;
@@ -705,7 +726,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			commit_done(ctx);
 			break;
 		case KSSL_OP_KEY_UPDATE:
-			commit_update(ctx, b->updates[next_update]);
+			commit_update(ctx, b->updates[next_update], *payload);
 			b->updates[next_update++] = NULL;
 			break;
 		case KSSL_OP_AWAIT:
@@ -726,6 +747,9 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			ctx->tx.dir.records = sealed.records;
 			ctx->tx.dir.used = sealed.used;
 		}
+		/* Half an answer is none that the kernel could give instead. */
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY || op.op == KSSL_OP_RECORD)
+			kssl_bounce_answered(ctx);
 		if (op.op == KSSL_OP_FAIL)
 			commit_fail(ctx, payload);
 	}

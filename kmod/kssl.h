@@ -125,6 +125,7 @@ struct kssl_buf {
 #define KSSL_DUE_UPDATE		0x1	/* a KeyUpdate (RFC 8446 4.6.3) ... */
 #define KSSL_DUE_REQUEST	0x2	/* ... that asks for the peer's */
 #define KSSL_DUE_REFUSAL	0x4	/* no_renegotiation (RFC 5246 7.2.2) */
+#define KSSL_DUE_OPEN		0x8	/* the record that MSG_MORE left open, after all these */
 
 struct kssl_tx {
 	struct mutex lock;		/* see the top of this file */
@@ -159,9 +160,11 @@ struct kssl_rx {
 	unsigned int empties;		/* empty records in a row */
 	unsigned int warnings;		/* warning alerts in a row */
 	unsigned int useless;		/* control records in a row that led to nothing */
+	unsigned int updates_asked;	/* KeyUpdates of the peer that we have asked for */
 	unsigned int flight;		/* bytes of handshake messages in this handshake */
-	unsigned int starts;		/* renegotiations the peer has started since ... */
-	unsigned long starts_since;	/* ... then, in jiffies */
+	unsigned int starts;		/* renegotiations the peer has started, and @useless, ... */
+	unsigned long counted_since;	/* ... since then, in jiffies */
+	bool expects;			/* we have asked for a handshake (HelloRequest and the like) */
 	u32 identity;			/* of the peer, see struct kssl_status */
 	u32 copied_seq;			/* where TCP's copied_seq must be */
 	u32 events;			/* moves whenever a waiting reader should look again */
@@ -201,12 +204,15 @@ struct kssl_sock {
 	bool awaits;			/* KSSL_OP_AWAIT */
 	bool peer_due;			/* the peer owes a message ... */
 	unsigned long peer_deadline;	/* ... by then, in jiffies */
+	u32 peer_progress;		/* what TCP had moved by when the clock was set */
+	unsigned int peer_extensions;	/* how often it was set again because TCP moved */
 	struct kssl_policy policy;	/* with the defaults filled in */
 	struct kssl_policy asked_policy;	/* as it was set */
 	u8 rekey;			/* KSSL_REKEY_* that nobody was asked for yet */
 	bool rekey_request;		/* the peer's key is meant too */
 	u32 request_id;			/* of the last KSSL_RENEGOTIATE */
 	int request;			/* how it stands: 0, EINPROGRESS, or why it failed */
+	int *request_waiter;		/* where the thread that waits for it looks */
 	u32 updates_sent;
 	u32 updates_received;
 	u32 handshakes;
@@ -293,10 +299,11 @@ static inline void kssl_tx_set_open(struct kssl_tx *tx, struct kssl_buf *buf)
 	WRITE_ONCE(tx->open_bytes, buf ? buf->payload_len : 0);
 }
 
-/* Is the helper wanted, or the peer's next message? Caller holds the socket lock. */
+/* Is the peer's next handshake message looked for? Caller holds the socket lock. */
 static inline bool kssl_sock_in_bounce(const struct kssl_sock *ctx)
 {
-	return ctx->had_helper && (ctx->tx.hold || !ctx->rx.established);
+	return ctx->had_helper && (ctx->tx.hold || !ctx->rx.established || ctx->awaits ||
+				   ctx->rx.expects);
 }
 
 /* Does a handshake run? Caller holds the socket lock. */
@@ -385,6 +392,8 @@ int kssl_bounce_update(struct kssl_sock *ctx);
 int kssl_policy_check(const struct kssl_policy *policy);
 void kssl_policy_set(struct kssl_sock *ctx, const struct kssl_policy *policy);
 void kssl_policy_new_key(struct kssl_sock *ctx, struct kssl_dir *dir);
+void kssl_policy_rearm(struct kssl_sock *ctx, struct kssl_dir *dir);
+bool kssl_policy_does_updates(const struct kssl_sock *ctx);
 void kssl_policy_rekey(struct kssl_sock *ctx, struct kssl_dir *dir);
 void kssl_policy_ask(struct kssl_sock *ctx, bool reading);
 void kssl_policy_clock(struct kssl_sock *ctx);

@@ -5,6 +5,9 @@
  */
 #include "kssl.h"
 
+/* How often the peer gets its time again because TCP moves. */
+#define PEER_EXTENSIONS	20
+
 /* ---- setting ---- */
 
 /**
@@ -52,24 +55,48 @@ static void start_key_clock(struct kssl_sock *ctx)
 }
 
 /**
- * kssl_policy_new_key() - a key was taken into use, or the policy has changed
+ * kssl_policy_rearm() - ask for a new key again where one is due
  * @ctx: connection
- * @dir: its direction
+ * @dir: direction
  *
  * Context: Caller holds the socket lock.
  */
-void kssl_policy_new_key(struct kssl_sock *ctx, struct kssl_dir *dir)
+void kssl_policy_rearm(struct kssl_sock *ctx, struct kssl_dir *dir)
 {
 	const struct kssl_policy *p = &ctx->policy;
+	u64 soft = dir == &ctx->tx.dir ? p->tx_soft : p->rx_soft;
+
+	/* Early enough for a handshake with a slow peer. */
+	if (!soft)
+		soft = dir->hard == U64_MAX ? U64_MAX : dir->hard - dir->hard / 4;
+	dir->soft = min(soft, dir->hard);
+	dir->bytes_due = due_at(dir->bytes, p->rekey_bytes);
+	dir->records_due = due_at(dir->records, p->rekey_records);
+}
+
+static void set_limits(struct kssl_sock *ctx, struct kssl_dir *dir)
+{
 	bool tx = dir == &ctx->tx.dir;
 	u64 limit = dir->epoch ? dir->epoch->suite->cipher->limit : 0;
 
-	dir->hard = stricter(limit, tx ? p->tx_hard : p->rx_hard);
-	/* Early enough for a handshake with a slow peer. */
-	dir->soft = stricter(limit - limit / 4, tx ? p->tx_soft : p->rx_soft);
-	dir->bytes_due = due_at(dir->bytes, p->rekey_bytes);
-	dir->records_due = due_at(dir->records, p->rekey_records);
-	if (!tx)
+	/* Without a helper nobody could have been told to ask the peer for another one. */
+	if (!tx && !ctx->had_helper)
+		limit = 0;
+	dir->hard = stricter(limit, tx ? ctx->policy.tx_hard : ctx->policy.rx_hard);
+	kssl_policy_rearm(ctx, dir);
+}
+
+/**
+ * kssl_policy_new_key() - a key was taken into use
+ * @ctx: connection
+ * @dir: its direction
+ *
+ * Context: Caller holds the socket lock, and tx.lock for sending.
+ */
+void kssl_policy_new_key(struct kssl_sock *ctx, struct kssl_dir *dir)
+{
+	set_limits(ctx, dir);
+	if (dir != &ctx->tx.dir)
 		return;
 	ctx->rekey = 0;
 	ctx->rekey_request = false;
@@ -99,23 +126,33 @@ void kssl_policy_set(struct kssl_sock *ctx, const struct kssl_policy *policy)
 	set_default(&p->starts_ms, KSSL_STARTS_MS);
 	set_default(&p->useless_max, KSSL_USELESS_MAX);
 	cancel_delayed_work(&ctx->rekey_clock);
-	kssl_policy_new_key(ctx, &ctx->tx.dir);
-	kssl_policy_new_key(ctx, &ctx->rx.dir);
+	start_key_clock(ctx);
+	set_limits(ctx, &ctx->tx.dir);
+	set_limits(ctx, &ctx->rx.dir);
 }
 
 /* ---- new keys ---- */
 
-/* Can and may the kernel do a KeyUpdate itself? */
-static bool does_updates(const struct kssl_sock *ctx)
+/**
+ * kssl_policy_does_updates() - can and may the kernel do a KeyUpdate itself?
+ * @ctx: connection with a sending key
+ *
+ * Context: Caller holds the socket lock.
+ */
+bool kssl_policy_does_updates(const struct kssl_sock *ctx)
 {
 	return ctx->tx.dir.epoch->secret_len &&
 	       (ctx->orphan || (ctx->attended && (ctx->policy.flags & KSSL_POLICY_KEY_UPDATE)));
 }
 
-/* Has the application read everything there is? */
-static bool is_drained(struct kssl_sock *ctx)
+/* Would the answer to a ClientHello of ours be found, even if nobody read any more? */
+static bool is_in_sight(struct kssl_sock *ctx, bool reading)
 {
-	return skb_queue_empty(&ctx->rx.queue) && kssl_stream_available(ctx) < ctx->rx.need;
+	/* Who reads as fast as he can is never done; better this than the end of the key. */
+	if (reading && (ctx->rekey & (KSSL_REKEY_TX | KSSL_REKEY_RX)))
+		return true;
+	return skb_queue_empty(&ctx->rx.queue) &&
+	       kssl_stream_available(ctx) < (reading ? ctx->policy.lookahead : ctx->rx.need);
 }
 
 /**
@@ -134,10 +171,10 @@ void kssl_policy_ask(struct kssl_sock *ctx, bool reading)
 
 	if (!ctx->rekey || ctx->error.err || !e || kssl_sock_in_handshake(ctx))
 		return;
-	if (does_updates(ctx)) {
+	if (kssl_policy_does_updates(ctx)) {
 		kssl_tx_ask(ctx, KSSL_DUE_UPDATE | (ctx->rekey_request ? KSSL_DUE_REQUEST : 0));
 	} else if (ctx->attended) {
-		if (!(e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && !reading && !is_drained(ctx))
+		if (!(e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && !is_in_sight(ctx, reading))
 			return;
 		kssl_control_rekey(ctx, ctx->rekey);
 	}
@@ -212,9 +249,29 @@ u8 kssl_policy_waits(const struct kssl_sock *ctx)
 	if (ctx->tx.dir.plain || ctx->rx.dir.plain ||
 	    !(ctx->awaits || kssl_sock_in_handshake(ctx)))
 		return 0;
+	/* Who has closed will not go on; the helper knows what to make of it. */
+	if (ctx->tx.dir.closed || ctx->rx.dir.closed || ctx->rx.dir.err)
+		return 0;
 	if (!skb_queue_empty(&ctx->rx.queue) && !kssl_rx_may_look_ahead(ctx))
 		return KSSL_WAITS_READER;
 	return KSSL_WAITS_PEER;
+}
+
+/* Moves whenever the peer acknowledges or sends something. */
+static u32 progress_of(const struct kssl_sock *ctx)
+{
+	const struct tcp_sock *tp = tcp_sk(ctx->sk);
+
+	return tp->snd_una + tp->rcv_nxt;
+}
+
+static void set_peer_clock(struct kssl_sock *ctx)
+{
+	unsigned long time = msecs_to_jiffies(ctx->policy.peer_ms);
+
+	ctx->peer_progress = progress_of(ctx);
+	ctx->peer_deadline = jiffies + time;
+	kssl_sock_later(ctx, &ctx->peer_clock, time);
 }
 
 /**
@@ -226,7 +283,6 @@ u8 kssl_policy_waits(const struct kssl_sock *ctx)
 void kssl_policy_clock(struct kssl_sock *ctx)
 {
 	bool due = kssl_policy_waits(ctx) == KSSL_WAITS_PEER;
-	unsigned long time = msecs_to_jiffies(ctx->policy.peer_ms);
 
 	if (due == ctx->peer_due)
 		return;
@@ -235,8 +291,20 @@ void kssl_policy_clock(struct kssl_sock *ctx)
 		cancel_delayed_work(&ctx->peer_clock);
 		return;
 	}
-	ctx->peer_deadline = jiffies + time;
-	kssl_sock_later(ctx, &ctx->peer_clock, time);
+	ctx->peer_extensions = 0;
+	set_peer_clock(ctx);
+}
+
+/*
+ * Our message may be behind much data on a slow path, and the answer likewise: as long
+ * as TCP moves, the peer is not to blame; but not for ever.
+ */
+static bool may_still_come(struct kssl_sock *ctx)
+{
+	if (ctx->rx.starved || ctx->rx.update_due)
+		return true;
+	return ctx->peer_progress != progress_of(ctx) &&
+	       ctx->peer_extensions++ < PEER_EXTENSIONS;
 }
 
 /**
@@ -255,8 +323,13 @@ void kssl_policy_peer_late(struct work_struct *work)
 	/* Its message may be here already, and have waited for memory or for us. */
 	kssl_rx_pump(ctx, 1);
 	kssl_policy_clock(ctx);
-	if (ctx->peer_due && time_after_eq(jiffies, ctx->peer_deadline))
+	if (!ctx->peer_due || time_before(jiffies, ctx->peer_deadline))
+		goto out;
+	if (may_still_come(ctx))
+		set_peer_clock(ctx);
+	else
 		kssl_fail(ctx, ETIMEDOUT, KSSL_WHO_PEER, KSSL_ALERT_INTERNAL_ERROR,
 			  "the peer did not go on with a handshake in time");
+out:
 	release_sock(sk);
 }

@@ -228,6 +228,7 @@ void kssl_record_build(u8 *wire, u8 type, u16 version, unsigned int body_len);
 #define KSSL_HANDSHAKE_CLIENT_HELLO	1
 #define KSSL_HANDSHAKE_SERVER_HELLO	2
 #define KSSL_HANDSHAKE_TICKET		4
+#define KSSL_HANDSHAKE_CERTIFICATE_REQUEST	13
 #define KSSL_HANDSHAKE_KEY_UPDATE	24
 #define KSSL_UPDATE_NOT_REQUESTED	0
 #define KSSL_UPDATE_REQUESTED		1

@@ -19,15 +19,18 @@ static int may_ask(const struct kssl_sock *ctx, int how)
 	return ctx->request == EINPROGRESS ? -EALREADY : 0;
 }
 
-/* Wait until request @id is over. */
-static int wait_for_end(struct kssl_sock *ctx, u32 id, long timeo)
+/* Wait until the request under way is over. */
+static int wait_for_end(struct kssl_sock *ctx, long timeo)
 {
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	struct sock *sk = ctx->sk;
+	int result = EINPROGRESS;
 	int ret = -EINPROGRESS;
 
+	/* Another one may begin before we wake. */
+	ctx->request_waiter = &result;
 	add_wait_queue(sk_sleep(sk), &wait);
-	while (ctx->request_id == id && ctx->request == EINPROGRESS && !ctx->error.err) {
+	while (result == EINPROGRESS && !ctx->error.err) {
 		if (!timeo)
 			goto out;
 		if (signal_pending(current)) {
@@ -35,12 +38,13 @@ static int wait_for_end(struct kssl_sock *ctx, u32 id, long timeo)
 			goto out;
 		}
 		sk_wait_event(sk, &timeo,
-			      READ_ONCE(ctx->request) != EINPROGRESS ||
-			      READ_ONCE(ctx->error.err), &wait);
+			      READ_ONCE(result) != EINPROGRESS || READ_ONCE(ctx->error.err),
+			      &wait);
 	}
-	/* A later request can only have begun after the end of this one. */
-	ret = ctx->request_id != id ? 0 : ctx->request == EINPROGRESS ? -ctx->error.err : -ctx->request;
+	ret = result == EINPROGRESS ? -ctx->error.err : -result;
 out:
+	if (result == EINPROGRESS)
+		ctx->request_waiter = NULL;
 	remove_wait_queue(sk_sleep(sk), &wait);
 	return ret;
 }
@@ -69,7 +73,7 @@ int kssl_request_set(struct sock *sk, int how)
 		ctx->request_id++;
 		ctx->request = EINPROGRESS;
 		kssl_control_request(ctx, how);
-		ret = wait_for_end(ctx, ctx->request_id, sock_sndtimeo(sk, nonblock));
+		ret = wait_for_end(ctx, sock_sndtimeo(sk, nonblock));
 	}
 	release_sock(sk);
 	return ret;
@@ -87,6 +91,9 @@ void kssl_request_end(struct kssl_sock *ctx, u32 id, int err)
 {
 	if (id != ctx->request_id || ctx->request != EINPROGRESS)
 		return;
-	WRITE_ONCE(ctx->request, err);
+	ctx->request = err;
+	if (ctx->request_waiter)
+		WRITE_ONCE(*ctx->request_waiter, err);
+	ctx->request_waiter = NULL;
 	kssl_sock_wake(ctx);
 }

@@ -660,7 +660,8 @@ bool kssl_rx_drain(struct kssl_sock *ctx)
 	} while (kssl_rx_next(ctx) > 0);
 
 	/* What is behind a bad record, or one that held us, will never be opened. */
-	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key) && tcp_inq(ctx->sk))
+	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key || ctx->rx.update_due) &&
+	    tcp_inq(ctx->sk))
 		kssl_stream_consume(ctx, kssl_stream_available(ctx));
 	return true;
 }

@@ -50,8 +50,7 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
  * Return:
  * * %0 - done, @buf->len is set
  * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
- * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1), or, for
- *   application data, the key is used up (RFC 8446 5.5)
+ * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
  * * %-EIO - the cipher failed; @buf is spoilt
  */
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
@@ -66,8 +65,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	int ret;
 
 	lockdep_assert_held(&ctx->tx.lock);
-	if (dir->seq == U64_MAX ||
-	    (type == KSSL_TYPE_APPLICATION_DATA && dir->used >= dir->hard))
+	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 
 	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
@@ -239,6 +237,35 @@ static int push_buf(struct kssl_sock *ctx, struct kssl_buf *buf, int flags)
 	return 0;
 }
 
+/*
+ * Sending may be held until the peer answers what is in the queue: then neither Nagle's
+ * wait for an ACK nor the application's cork may hold it back.
+ */
+static int push_queue(struct kssl_sock *ctx, int flags)
+{
+	struct tcp_sock *tp = tcp_sk(ctx->sk);
+	struct kssl_tx *tx = &ctx->tx;
+	u8 nonagle = tp->nonagle;
+	int ret = 0;
+
+	if (tx->control_bytes)
+		tp->nonagle = TCP_NAGLE_OFF;
+	while (!ret && !list_empty(&tx->queue)) {
+		struct kssl_buf *buf = list_first_entry(&tx->queue, struct kssl_buf, list);
+		unsigned int before = buf->sent;
+		bool last = list_is_last(&buf->list, &tx->queue);
+
+		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
+		tx->bytes -= buf->sent - before;
+		if (buf->control)
+			tx->control_bytes -= buf->sent - before;
+		if (!ret)
+			retire(ctx, buf);
+	}
+	tp->nonagle = nonagle;
+	return ret;
+}
+
 /**
  * kssl_tx_push() - hand finished records to TCP
  * @ctx: connection
@@ -264,31 +291,18 @@ int kssl_tx_push(struct kssl_sock *ctx, int flags)
 			  "bytes entered the stream behind the record layer");
 		return -EIO;
 	}
-	while (!list_empty(&tx->queue)) {
-		struct kssl_buf *buf = list_first_entry(&tx->queue, struct kssl_buf, list);
-		unsigned int before = buf->sent;
-		bool last = list_is_last(&buf->list, &tx->queue);
-
-		ret = push_buf(ctx, buf, MSG_DONTWAIT | MSG_NOSIGNAL | (last ? flags : MSG_MORE));
-		tx->bytes -= buf->sent - before;
-		if (buf->control)
-			tx->control_bytes -= buf->sent - before;
-		if (ret == -EAGAIN || ret == -ENOMEM) {
-			ret = -EAGAIN;
-			charge_queue(ctx);
-			/* No ACK will bring write_space: out of memory. */
-			if (!tcp_sk(sk)->packets_out)
-				kssl_sock_later(ctx, &tx->work, HZ / 10);
-			break;
-		}
-		if (ret) {
-			/* What the peer sent before it reset the connection stays readable. */
-			drop_queue(ctx);
-			kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
-				      KSSL_WHO_PEER, "TCP refused to send");
-			break;
-		}
-		retire(ctx, buf);
+	ret = push_queue(ctx, flags);
+	if (ret == -EAGAIN || ret == -ENOMEM) {
+		ret = -EAGAIN;
+		charge_queue(ctx);
+		/* No ACK will bring write_space: out of memory. */
+		if (!tcp_sk(sk)->packets_out)
+			kssl_sock_later(ctx, &tx->work, HZ / 10);
+	} else if (ret) {
+		/* What the peer sent before it reset the connection stays readable. */
+		drop_queue(ctx);
+		kssl_fail_dir(ctx, &tx->dir, sk->sk_err ? sk->sk_err : -ret,
+			      KSSL_WHO_PEER, "TCP refused to send");
 	}
 out:
 	kssl_sock_report(ctx);
@@ -388,6 +402,7 @@ static int send_update(struct kssl_sock *ctx, u8 request)
 	ctx->tx.dir.records = dir.records;
 	kssl_tx_set_key(ctx, dir.epoch, 0, 0);
 	ctx->updates_sent++;
+	ctx->rx.updates_asked += request;
 	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
 	return 0;
 }
@@ -414,11 +429,15 @@ static int settle(struct kssl_sock *ctx, bool now)
 	if (!ret && (tx->due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST)))
 		ret = send_update(ctx, tx->due & KSSL_DUE_REQUEST ? KSSL_UPDATE_REQUESTED :
 				  KSSL_UPDATE_NOT_REQUESTED);
-	if (ret == -ENOMEM) {
+	if (!ret)
+		tx->due &= KSSL_DUE_OPEN;
+	if (!ret && (tx->due & KSSL_DUE_OPEN))
+		ret = kssl_tx_seal_open(ctx);
+	if (ret == -ENOMEM || ret == -ENOBUFS) {
 		kssl_sock_later(ctx, &tx->work, HZ / 10);
 		return -EAGAIN;
 	}
-	tx->due = 0;
+	WRITE_ONCE(tx->due, 0);
 	if (ret)
 		kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
@@ -488,9 +507,8 @@ static int tx_enter(struct kssl_sock *ctx, long *timeo)
 			err = kssl_tx_push(ctx, 0);
 			if (!err && ctx->tx.due) {
 				err = settle(ctx, false);
-				/* The data that follows goes with it. */
 				if (!err)
-					err = kssl_tx_push(ctx, MSG_MORE);
+					err = kssl_tx_push(ctx, 0);
 			}
 			if (!err) {
 				release_sock(sk);
@@ -546,7 +564,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		kssl_buf_free(buf);
 		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-			  expired ? "the sending key is used up" :
+			  expired ? "the sequence numbers of the sending key are used up" :
 				    "a record could not be sealed");
 		ret = expired ? -EKEYEXPIRED : -EIO;
 	} else {
@@ -561,6 +579,23 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	return ret;
 }
 
+/* May the key protect no more application data (RFC 8446 5.5)? */
+static bool is_used_up(const struct kssl_sock *ctx)
+{
+	return READ_ONCE(ctx->tx.dir.used) >= READ_ONCE(ctx->tx.dir.hard);
+}
+
+/* Who manages keys himself can send a KeyUpdate and bring another one. */
+static int expire(struct kssl_sock *ctx)
+{
+	if (!ctx->had_helper)
+		return -EKEYEXPIRED;
+	lock_sock(ctx->sk);
+	kssl_fail(ctx, EKEYEXPIRED, KSSL_WHO_KERNEL, KSSL_ALERT_NONE, "the sending key is used up");
+	release_sock(ctx->sk);
+	return -EKEYEXPIRED;
+}
+
 /*
  * Take bytes of @msg into one record.  Returns how many; on an error nothing of
  * this record was taken.
@@ -572,11 +607,9 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	bool more;
 	int filled, ret;
 
-	/* Who manages keys himself can send a KeyUpdate and bring another one. */
-	if (!ctx->had_helper && type == KSSL_TYPE_APPLICATION_DATA &&
-	    ctx->tx.dir.used >= ctx->tx.dir.hard)
-		return -EKEYEXPIRED;
 	if (!buf) {
+		if (type == KSSL_TYPE_APPLICATION_DATA && is_used_up(ctx))
+			return expire(ctx);
 		buf = kssl_buf_new(KSSL_HEADER_LEN + ctx->tx.dir.epoch->prefix_len,
 				   type != KSSL_TYPE_APPLICATION_DATA);
 		if (!buf)
@@ -728,7 +761,9 @@ void kssl_tx_splice_eof(struct socket *sock)
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sock->sk);
-	if (!ctx->tx.dir.err && !ctx->tx.hold && !settle(ctx, true) && !kssl_tx_seal_open(ctx))
+	if (ctx->tx.open)
+		ctx->tx.due |= KSSL_DUE_OPEN;
+	if (!settle(ctx, true))
 		kssl_tx_push(ctx, 0);
 	release_sock(sock->sk);
 	kssl_tx_leave(ctx);
@@ -748,6 +783,9 @@ bool kssl_tx_writeable(struct kssl_sock *ctx)
 		return true;
 	if (!READ_ONCE(dir->epoch))
 		return !READ_ONCE(ctx->attended);
+	/* Until the next key, which wakes. */
+	if (!ctx->had_helper && is_used_up(ctx))
+		return false;
 	return tx_open(ctx);
 }
 
@@ -770,7 +808,8 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	int sent, ret;
 
 	/* An answer that is due precedes what MSG_MORE has left open. */
-	settle(ctx, true);
+	if (settle(ctx, true) == -EAGAIN && ctx->tx.open && !ctx->tx.hold)
+		return -ENOMEM;
 	if (ctx->tx.alert == KSSL_ALERT_NONE)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
 	sent = kssl_alert_send_requested(ctx);

@@ -419,7 +419,7 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
 	ctx->rx.copied_seq = tcp_sk(sk)->copied_seq;
 	ctx->rx.rcvlowat = sk->sk_rcvlowat;
-	ctx->rx.starts_since = jiffies;
+	ctx->rx.counted_since = jiffies;
 	kssl_policy_set(ctx, &(struct kssl_policy) {});
 	return ctx;
 }

@@ -10,8 +10,8 @@
 /* A message the helper has to answer, so that receiving is held. */
 static void bounce(struct conn *c)
 {
-	peer_send(&c->peer, HANDSHAKE, "hello", 5);
-	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, "hello", 5);
+	peer_send(&c->peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
+	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, "\1\0\0\5" "hello", 9);
 }
 
 /* Ready, receiving held. */
@@ -387,10 +387,10 @@ static void hold_open_record(void)
 	conn_open_attended(&c);
 	EQ(SYS(send(c.fd, "open", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
 	batch_op(b, KSSL_OP_HOLD);
-	batch_record(b, HANDSHAKE, "hello", 5);
+	batch_record(b, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	SYS(batch_write(b, c.control));
 	peer_expect(&c.peer, DATA, "open", 4);
-	peer_expect(&c.peer, HANDSHAKE, "hello", 5);
+	peer_expect(&c.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	control_op(c.control, KSSL_OP_RELEASE);
 
 	EQ(SYS(send(c.fd, "open", 4, MSG_MORE | MSG_NOSIGNAL)), 4);
@@ -480,7 +480,7 @@ static void behind_a_stuck_writer(void)
 	/* the writer gets stuck, for nobody reads */
 	while (ready(c.fd, POLLOUT))
 		;
-	batch_record(b, HANDSHAKE, "hello", 5);
+	batch_record(b, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	SYS(batch_write(b, c.control));
 	for (;;) {
 		long n = peer_recv(&c.peer, &type, data);

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "conn.h"
+#include "schedule.h"
 #include "tap.h"
 
 /* ---- making connections ---- */
@@ -95,6 +96,8 @@ struct kssl_key key_of(const struct keys *k)
 	memcpy(key.key, k->key, sizeof(k->key));
 	memcpy(key.iv, k->iv, sizeof(k->iv));
 	memcpy(key.mac_key, k->mac_key, sizeof(k->mac_key));
+	key.secret_len = k->secret_len;
+	memcpy(key.secret, k->secret, sizeof(k->secret));
 	return key;
 }
 
@@ -127,6 +130,14 @@ void conn_open_bufs(struct conn *c, int rcvbuf, int sndbuf)
 	conn_keys(c);
 }
 
+int set_policy(int fd, const struct kssl_policy *policy)
+{
+	struct kssl_policy p = *policy;
+
+	p.size = sizeof(p);
+	return setsockopt(fd, SOL_KSSL, KSSL_POLICY, &p, sizeof(p));
+}
+
 int take_control(int fd)
 {
 	socklen_t len = sizeof(int);
@@ -147,7 +158,7 @@ void conn_attend(struct conn *c)
 }
 
 /* A handshake of one record each way; what is in it does not matter to the kernel. */
-void conn_hand_over(struct conn *c)
+void conn_hand_over_keys(struct conn *c, const struct keys *tx, const struct keys *rx)
 {
 	static const uint8_t hello[] = { 22, 3, 1, 0, 5, 1, 0, 0, 1, 0 };
 	static const uint8_t answer[] = { 22, 3, 3, 0, 6, 2, 0, 0, 2, 1, 2 };
@@ -156,8 +167,8 @@ void conn_hand_over(struct conn *c)
 
 	peer_write(&c->peer, hello, sizeof(hello));
 	expect_message(c->control, KSSL_MSG_RAW, HANDSHAKE, hello, sizeof(hello));
-	c->peer.rx = make_keys(1);
-	c->peer.tx = make_keys(2);
+	c->peer.rx = *tx;
+	c->peer.tx = *rx;
 	batch_add(b, KSSL_OP_RAW, 0, answer, sizeof(answer));
 	batch_key(b, KSSL_OP_TX_KEY, &c->peer.rx);
 	batch_key(b, KSSL_OP_RX_KEY, &c->peer.tx);
@@ -171,10 +182,30 @@ void conn_hand_over(struct conn *c)
 	CHECK(!memcmp(record, answer, sizeof(answer)));
 }
 
+void conn_hand_over(struct conn *c)
+{
+	struct keys tx = make_keys(1), rx = make_keys(2);
+
+	conn_hand_over_keys(c, &tx, &rx);
+}
+
 void conn_open_attended(struct conn *c)
 {
 	conn_attend(c);
 	conn_hand_over(c);
+}
+
+void conn_open_policy(struct conn *c, const struct kssl_policy *policy)
+{
+	struct keys tx = make_keys(1), rx = make_keys(2);
+
+	if (is_13() && strcmp(schedule_hash(v->suite.suite), "SM3")) {
+		tx = make_secret_keys(1);
+		rx = make_secret_keys(2);
+	}
+	conn_attend(c);
+	SYS(set_policy(c->fd, policy));
+	conn_hand_over_keys(c, &tx, &rx);
 }
 
 /* ---- asking ---- */
@@ -411,6 +442,28 @@ void expect_event(int control, int event)
 	expect_message(control, KSSL_MSG_EVENT, event, NULL, 0);
 }
 
+struct kssl_msg get_event(int control, int event)
+{
+	struct message m;
+
+	wait_ready(control, POLLIN);
+	if (!SYS(read_message(control, &m)))
+		check_failed(__FILE__, __LINE__, "end of the control file instead of event %u", event);
+	if (m.head.kind != KSSL_MSG_EVENT || m.head.type != event)
+		check_failed(__FILE__, __LINE__, "message of kind %u type %u (%u), not event %u",
+			     m.head.kind, m.head.type, m.head.value, event);
+	EQ(m.head.len, sizeof(m.head));
+	return m.head;
+}
+
+void expect_handshake(int control, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	expect_message(control, KSSL_MSG_RECORD, HANDSHAKE, message,
+		       make_message(type, len, message));
+}
+
 struct batch *batch_new(void)
 {
 	struct batch *b = malloc(sizeof(*b));
@@ -440,6 +493,13 @@ void batch_op(struct batch *b, int op)
 void batch_record(struct batch *b, int type, const void *content, size_t len)
 {
 	batch_add(b, KSSL_OP_RECORD, type, content, len);
+}
+
+void batch_message(struct batch *b, uint8_t type, size_t len)
+{
+	uint8_t message[4 + 16384];
+
+	batch_record(b, HANDSHAKE, message, make_message(type, len, message));
 }
 
 void batch_key(struct batch *b, int op, const struct keys *k)

@@ -40,8 +40,12 @@ void conn_open_bufs(struct conn *c, int rcvbuf, int sndbuf);
 void conn_attend(struct conn *c);
 /* What follows a handshake: keys both ways, established, released. */
 void conn_hand_over(struct conn *c);
+/* The same with these keys: what the kssl end sends with, and receives with. */
+void conn_hand_over_keys(struct conn *c, const struct keys *tx, const struct keys *rx);
 /* Both: an attended connection, ready. */
 void conn_open_attended(struct conn *c);
+/* Likewise, under a policy; in TLS 1.3 the keys come with their secrets, where that may be. */
+void conn_open_policy(struct conn *c, const struct kssl_policy *policy);
 
 /* Where no memory is, which the compiler of a test cannot tell. */
 extern void *nowhere;
@@ -49,6 +53,8 @@ extern void *nowhere;
 int attach(int fd);
 struct kssl_key key_of(const struct keys *k);
 int set_key(int fd, int option, const struct keys *k);
+/* @policy->size need not be set. */
+int set_policy(int fd, const struct kssl_policy *policy);
 int take_control(int fd);
 struct kssl_status status_of(int fd);
 struct kssl_error error_of(int fd);
@@ -89,6 +95,10 @@ long read_message(int control, struct message *m);
 /* Waits for it. */
 void expect_message(int control, int kind, int type, const void *data, size_t len);
 void expect_event(int control, int event);
+/* Likewise; what it says. */
+struct kssl_msg get_event(int control, int event);
+/* A handshake message with a body of @len octets of pattern(), alone in its record. */
+void expect_handshake(int control, uint8_t type, size_t len);
 
 struct batch {
 	size_t len;
@@ -99,6 +109,7 @@ struct batch *batch_new(void);
 void batch_add(struct batch *b, int op, int type, const void *payload, size_t len);
 void batch_op(struct batch *b, int op);
 void batch_record(struct batch *b, int type, const void *content, size_t len);
+void batch_message(struct batch *b, uint8_t type, size_t len);
 void batch_key(struct batch *b, int op, const struct keys *k);
 /* Like write(); empties the batch. */
 long batch_write(struct batch *b, int control);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "conn.h"
+#include "schedule.h"
 #include "tap.h"
 
 static const uint8_t hello_request[] = { 0, 0, 0, 0 };
@@ -28,26 +29,26 @@ static void holds_after_each(void)
 	conn_open_attended(&c);
 	nonblocking(c.control);
 	peer_send_pattern(&c.peer, 0, 300, 100);
-	peer_send(&c.peer, HANDSHAKE, "one", 3);
+	peer_send(&c.peer, HANDSHAKE, "\13\0\0\3" "one", 7);
 	peer_send_pattern(&c.peer, 300, 300, 100);
-	peer_send(&c.peer, HANDSHAKE, "two", 3);
-	peer_send(&c.peer, HANDSHAKE, "three", 5);
+	peer_send(&c.peer, HANDSHAKE, "\13\0\0\3" "two", 7);
+	peer_send(&c.peer, HANDSHAKE, "\13\0\0\5" "three", 9);
 	peer_send_pattern(&c.peer, 600, 300, 100);
 	peer_settle(&c.peer);
 
 	/* what came before stays readable */
 	recv_pattern(c.fd, 0, 300);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "one", 3);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\13\0\0\3" "one", 7);
 	EQ(status_of(c.fd).rx.state, KSSL_STATE_HELD);
 	EQ(ready(c.fd, POLLIN), 0);
 	FAILS(recv(c.fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 	FAILS(read_message(c.control, &m), EAGAIN);
 	control_op(c.control, KSSL_OP_CONTINUE);
 	recv_pattern(c.fd, 300, 300);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "two", 3);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\13\0\0\3" "two", 7);
 	FAILS(read_message(c.control, &m), EAGAIN);
 	control_op(c.control, KSSL_OP_CONTINUE);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "three", 5);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\13\0\0\5" "three", 9);
 	FAILS(recv(c.fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 	control_op(c.control, KSSL_OP_CONTINUE);
 	recv_pattern(c.fd, 600, 300);
@@ -60,12 +61,12 @@ static void message_header(void)
 	struct conn c;
 
 	conn_open_attended(&c);
-	peer_send(&c.peer, HANDSHAKE, "hello", 5);
-	EQ(SYS(read_message(c.control, &m)), 16 + 5);
+	peer_send(&c.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
+	EQ(SYS(read_message(c.control, &m)), 16 + 9);
 	EQ(m.head.kind, KSSL_MSG_RECORD);
 	EQ(m.head.type, HANDSHAKE);
 	EQ(m.head.epoch, 1);
-	EQ(m.head.value, 0);
+	EQ(m.head.value, 1);
 }
 
 static void largest_record(void)
@@ -74,7 +75,7 @@ static void largest_record(void)
 	struct conn c;
 
 	conn_open_attended(&c);
-	pattern(data, 0, sizeof(data));
+	EQ(make_message(NEW_SESSION_TICKET, sizeof(data) - 4, data), sizeof(data));
 	peer_send(&c.peer, HANDSHAKE, data, sizeof(data));
 	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, data, sizeof(data));
 }
@@ -106,8 +107,8 @@ static void invisible_to_reader(void)
 	for (i = 0; i < 200; i++) {
 		peer_send_pattern(&c.peer, i * 1000, 1000, 300);
 		if (i % 2) {
-			peer_send(&c.peer, HANDSHAKE, "ticket", 6);
-			expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "ticket", 6);
+			peer_send(&c.peer, HANDSHAKE, "\4\0\0\6" "ticket", 10);
+			expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 			control_op(c.control, KSSL_OP_CONTINUE);
 		}
 	}
@@ -126,9 +127,9 @@ static void invisible_to_poller(void)
 	conn_open_attended(&c);
 	SYS(epoll_ctl(epoll, EPOLL_CTL_ADD, c.fd, &event));
 	for (i = 0; i < 50; i++) {
-		peer_send(&c.peer, HANDSHAKE, "ticket", 6);
+		peer_send(&c.peer, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 		peer_send_pattern(&c.peer, 0, 1000, 1000);
-		expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "ticket", 6);
+		expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 		EQ(ready(c.fd, POLLIN), 0);
 		control_op(c.control, KSSL_OP_CONTINUE);
 		EQ(SYS(epoll_wait(epoll, &event, 1, -1)), 1);
@@ -147,8 +148,8 @@ static void helper_alone(void)
 	struct conn c;
 
 	conn_open_attended(&c);
-	peer_send(&c.peer, HANDSHAKE, "ticket", 6);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "ticket", 6);
+	peer_send(&c.peer, HANDSHAKE, "\4\0\0\6" "ticket", 10);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 	control_op(c.control, KSSL_OP_CONTINUE);
 	peer_send_alert(&c.peer, WARNING, USER_CANCELED);
 	expect_message(c.control, KSSL_MSG_RECORD, ALERT, "\1\132", 2);
@@ -162,8 +163,8 @@ static void look_ahead(void)
 	conn_open_attended(&c);
 	control_op(c.control, KSSL_OP_HOLD);
 	peer_send_pattern(&c.peer, 0, 40000, 4000);
-	peer_send(&c.peer, HANDSHAKE, "answer", 6);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "answer", 6);
+	peer_send(&c.peer, HANDSHAKE, "\13\0\0\6" "answer", 10);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\13\0\0\6" "answer", 10);
 	control_op(c.control, KSSL_OP_CONTINUE);
 	peer_send_pattern(&c.peer, 40000, 4000, 4000);
 	recv_pattern(c.fd, 0, 44000);
@@ -190,8 +191,8 @@ static void holds_sending(void)
 	struct conn c;
 
 	conn_open_attended(&c);
-	peer_send(&c.peer, HANDSHAKE, "ticket", 6);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "ticket", 6);
+	peer_send(&c.peer, HANDSHAKE, "\4\0\0\6" "ticket", 10);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 	EQ(status_of(c.fd).tx.state, KSSL_STATE_HELD);
 	EQ(ready(c.fd, POLLOUT), 0);
 	FAILS(send(c.fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL), EAGAIN);
@@ -316,7 +317,7 @@ static void data_after_notify(void)
 	send_pattern(c.fd, 0, 20000);
 	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
 	peer_send_pattern(&c.peer, 0, 50000, 16384);
-	peer_send(&c.peer, HANDSHAKE, "late", 4);
+	peer_send(&c.peer, HANDSHAKE, "\13\0\0\4" "late", 8);
 	peer_write(&c.peer, "rubbish", 7);
 	peer_settle(&c.peer);
 	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
@@ -641,12 +642,12 @@ static void gone_while_held(void)
 
 	conn_open_attended(&c);
 	batch_op(b, KSSL_OP_HOLD);
-	batch_record(b, HANDSHAKE, "hello", 5);
+	batch_record(b, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	SYS(batch_write(b, c.control));
 	close(c.control);
 	FAILS(recv(c.fd, &byte, 1, 0), ESRCH);
 	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), ESRCH);
-	peer_expect(&c.peer, HANDSHAKE, "hello", 5);
+	peer_expect(&c.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	peer_expect_alert(&c.peer, FATAL, INTERNAL_ERROR);
 }
 
@@ -656,7 +657,7 @@ static void gone_with_unanswered(void)
 	uint8_t byte;
 
 	conn_open_attended(&c);
-	peer_send(&c.peer, HANDSHAKE, "hello", 5);
+	peer_send(&c.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	wait_ready(c.control, POLLIN);
 	close(c.control);
 	FAILS(recv(c.fd, &byte, 1, 0), ESRCH);
@@ -764,10 +765,10 @@ static void application_closes_unread(void)
 	struct conn c;
 
 	conn_open_attended(&c);
-	peer_send(&c.peer, HANDSHAKE, "hello", 5);
+	peer_send(&c.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	wait_ready(c.control, POLLIN);
 	close(c.fd);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "hello", 5);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	expect_event(c.control, KSSL_EV_CLOSED);
 	EQ(SYS(read_message(c.control, &m)), 0);
 	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
@@ -841,7 +842,7 @@ static void all_at_once(void)
 		t[1] = start(reader, &c);
 		for (i = 0; i < 20 + round; i++) {
 			peer_send_pattern(&c.peer, 0, 300, 100);
-			peer_send(&c.peer, HANDSHAKE, "ticket", 6);
+			peer_send(&c.peer, HANDSHAKE, "\4\0\0\6" "ticket", 10);
 		}
 		SYS(shutdown(c.fd, SHUT_RD));
 		finish(t[1]);

@@ -50,17 +50,17 @@ static void silent(void)
 	peer_write(&plain.peer, hello, sizeof(hello));
 	/* a handshake message it never reads, one that it read, one while it holds sending */
 	conn_open_attended(&unread);
-	peer_send(&unread.peer, HANDSHAKE, "hello", 5);
+	peer_send(&unread.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	conn_open_attended(&read);
-	peer_send(&read.peer, HANDSHAKE, "hello", 5);
-	expect_message(read.control, KSSL_MSG_RECORD, HANDSHAKE, "hello", 5);
+	peer_send(&read.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
+	expect_message(read.control, KSSL_MSG_RECORD, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	conn_open_attended(&held);
 	control_op(held.control, KSSL_OP_HOLD);
-	peer_send(&held.peer, HANDSHAKE, "hello", 5);
+	peer_send(&held.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	/* and one it does answer */
 	conn_open_attended(&answered);
-	peer_send(&answered.peer, HANDSHAKE, "hello", 5);
-	expect_message(answered.control, KSSL_MSG_RECORD, HANDSHAKE, "hello", 5);
+	peer_send(&answered.peer, HANDSHAKE, "\1\0\0\5" "hello", 9);
+	expect_message(answered.control, KSSL_MSG_RECORD, HANDSHAKE, "\1\0\0\5" "hello", 9);
 	control_op(answered.control, KSSL_OP_CONTINUE);
 
 	expect_timeout(&plain);

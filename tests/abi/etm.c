@@ -171,8 +171,8 @@ static void changed(struct conn *c, const struct keys *tx, const struct keys *rx
 	c->peer.rx = *tx;
 	peer_expect(&c->peer, HANDSHAKE, "our finished", 12);
 	c->peer.tx = *rx;
-	peer_send(&c->peer, HANDSHAKE, "your finished", 13);
-	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, "your finished", 13);
+	peer_send(&c->peer, HANDSHAKE, "\24\0\0\15" "your finished", 17);
+	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, "\24\0\0\15" "your finished", 17);
 	batch_op(b, KSSL_OP_ESTABLISHED);
 	batch_op(b, KSSL_OP_RELEASE);
 	batch_op(b, KSSL_OP_CONTINUE);

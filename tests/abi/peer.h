@@ -20,6 +20,8 @@ enum {
 	BAD_RECORD_MAC = 20,
 	RECORD_OVERFLOW = 22,
 	HANDSHAKE_FAILURE = 40,
+	ILLEGAL_PARAMETER = 47,
+	DECODE_ERROR = 50,
 	PROTOCOL_VERSION = 70,
 	INTERNAL_ERROR = 80,
 	USER_CANCELED = 90,
@@ -40,6 +42,8 @@ enum { CCS = 20, ALERT = 21, HANDSHAKE = 22, DATA = 23 };
  * @key: cipher key
  * @iv: salt, or whole IV
  * @mac_key: MAC key
+ * @secret: what key and IV were derived from, see schedule.h
+ * @secret_len: its length, 0 if there is none
  */
 struct keys {
 	struct kssl_suite_info suite;
@@ -49,6 +53,8 @@ struct keys {
 	uint8_t key[32];
 	uint8_t iv[16];
 	uint8_t mac_key[48];
+	uint8_t secret[48];
+	uint8_t secret_len;
 };
 
 /* Keys of the current variant's suite; another @seed gives other ones. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "cipher.h"
 #include "conn.h"
+#include "schedule.h"
 #include "tap.h"
 
 unsigned int tap_backstop = 120;
@@ -114,8 +115,8 @@ static int is_listed(const struct kssl_suite_info *list, unsigned int count,
 	return 0;
 }
 
-/* Has one of the protections so far the same format, tag and version? */
-static int is_like_another(const struct protection *p, uint16_t version)
+/* Has one of the protections so far the same format, tag, version and hash of TLS 1.3? */
+static int is_like_another(const struct protection *p, uint16_t id, uint16_t version)
 {
 	unsigned int i;
 
@@ -123,7 +124,8 @@ static int is_like_another(const struct protection *p, uint16_t version)
 		const struct kssl_suite_info *s = &protections[i].suite;
 		const struct protection *other = protection_of(s->suite, s->version);
 
-		if (s->version == version && other->mode == p->mode && other->tag_len == p->tag_len)
+		if (s->version == version && other->mode == p->mode && other->tag_len == p->tag_len &&
+		    (version != 0x0304 || !strcmp(schedule_hash(s->suite), schedule_hash(id))))
 			return 1;
 	}
 	return 0;
@@ -159,7 +161,7 @@ static void read_suites(void)
 		if (p == before)
 			continue;
 		before = p;
-		if (few && is_like_another(p, version))
+		if (few && is_like_another(p, id, version))
 			continue;
 		protections[protections_count++].suite = s;
 		if (p->mode != CBC)
@@ -187,6 +189,8 @@ static int is_of(enum over over, unsigned int i)
 		return s->version == 0x0303;
 	case ONLY_13:
 		return s->version == 0x0304;
+	case WITH_SECRETS:
+		return s->version == 0x0304 && strcmp(schedule_hash(s->suite), "SM3");
 	default:
 		return 1;
 	}
@@ -244,6 +248,9 @@ static int make_variant(enum over over, unsigned int t, unsigned int i, struct v
 	case ONLY_12:
 	case ONLY_13:
 		return i < 2 && set_protection(over, i & 1 ? t + 1 : 0, 1, to);
+	case WITH_SECRETS:
+		/* AES_128_GCM has SHA-256, AES_256_GCM, which is the next, SHA-384 */
+		return i < 3 && set_protection(over, i < 2 ? i : t + 2, 1, to);
 	case WITH_TCP:
 		if (i < 4)
 			return make_variant(VERSIONS, t, i, to);

@@ -37,6 +37,7 @@ enum over {
 	VERSIONS,
 	ONLY_12,
 	ONLY_13,
+	WITH_SECRETS,	/* likewise, TLS 1.3 where the kernel can do KeyUpdates; of both hashes */
 	PROTECTIONS,	/* each record protection once, CBC as MAC-then-encrypt and encrypt-then-MAC */
 	BLOCK_CIPHERS,	/* likewise, CBC only */
 	EXPLICIT_NONCES,	/* likewise, GCM and CCM of TLS 1.2 only */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * For a person: bulk data both ways through unmodified peers, in both roles, while
- * each side renegotiates (TLS 1.2) or updates its keys (TLS 1.3).
+ * each side renegotiates (TLS 1.2) or updates its keys (TLS 1.3).  At the end a server
+ * that wants to know halfway whom it talks to.
  *
  *	demo [MEGABYTES]	for each peer's stack, both directions together
  */
@@ -14,12 +15,15 @@
 #include <unistd.h>
 #include "link.h"
 
-#define SESSIONS	8
+/* The last two are those with a certificate halfway. */
+#define SESSIONS	10
+#define WITHOUT_CERT	8
 
 /* Between two of these something happens to the keys. */
 #define PARTS	6
 
 static struct link l;
+static int cert_halfway;
 
 /* Filled by the process of a session, read by the one that sums up. */
 struct result {
@@ -34,7 +38,8 @@ static void tell(const struct link *link, const struct event *e)
 {
 	(void)link;
 	if (e->event == KSSL_EVENT_RENEGOTIATED || e->event == KSSL_EVENT_KEY_UPDATE ||
-	    e->event == KSSL_EVENT_REFUSED || e->event == KSSL_EVENT_FAILED)
+	    e->event == KSSL_EVENT_REFUSED || e->event == KSSL_EVENT_FAILED ||
+	    e->event == KSSL_EVENT_AUTHENTICATED)
 		printf("    %s\n", e->text);
 }
 
@@ -130,6 +135,28 @@ static void peer_acts(uint64_t part)
 	link_wait(&l, event, 1, count + 1);
 }
 
+static void print_client(const char *when)
+{
+	X509 *cert = SSL_get0_peer_certificate(kssl_ssl(l.k));
+	char name[80] = "nobody we know";
+
+	if (cert)
+		X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, name,
+					  sizeof(name));
+	printf("    %s the client is %s\n", when, name);
+}
+
+/* The classic case: only now do we need to know. */
+static void demand_certificate(void)
+{
+	print_client("until now");
+	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_REQUIRE_CERT), 0);
+	GIVES(kssl_wait(l.k, 60000), 0);
+	link_wait(&l, KSSL_EVENT_AUTHENTICATED, 0, 1);
+	print_client("from now on");
+	EQ(link_status(&l).identity, 1);
+}
+
 static void print_digest(const char *what, uint64_t bytes, const uint8_t *source, const uint8_t *sink)
 {
 	printf("    %-22s %6.1f MiB  SHA-256 sent %02x%02x%02x%02x.., received %02x%02x%02x%02x..\n",
@@ -160,12 +187,18 @@ static void session(uint64_t bytes, struct result *result)
 
 	if (!is_13() && setup.server && v->stack == OPENSSL)
 		add_option(&setup, "-client_renegotiation");
+	if (cert_halfway)
+		setup.cert = "client";
+	if (cert_halfway && is_13())
+		add_option(&setup, "-enable_pha");
 	l.tell = tell;
 	l.unwatched = 1;	/* that costs time, and is for the tests */
 	link_open(&l, &setup, link_config(v->server ? "ecdsa" : NULL));
 	move_part(part);
 	we_act(part);
 	peer_acts(part);
+	if (cert_halfway)
+		demand_certificate();
 	we_act(part);
 	peer_acts(part);
 	move_part(part);
@@ -191,11 +224,12 @@ static void run_session(const struct variant *with, uint64_t bytes, struct resul
 {
 	pid_t pid;
 
-	printf("\n  We are the %s, %s is %s, TLS 1.%d, AES-%d-GCM\n",
+	printf("\n  We are the %s, %s is %s, TLS 1.%d, AES-%d-GCM%s\n",
 	       with->server ? "server" : "client",
 	       with->stack == OPENSSL ? (with->server ? "openssl s_client" : "openssl s_server") :
 					(with->server ? "gnutls-cli" : "gnutls-serv"),
-	       with->server ? "the client" : "the server", with->version - 0x0301, with->bits);
+	       with->server ? "the client" : "the server", with->version - 0x0301, with->bits,
+	       cert_halfway ? ", and halfway we demand a certificate" : "");
 	fflush(stdout);
 	pid = SYS(fork());
 	if (!pid) {
@@ -211,42 +245,53 @@ static void run_session(const struct variant *with, uint64_t bytes, struct resul
 	kill(-pid, SIGKILL);
 }
 
+static void choose(unsigned int i, struct variant *with)
+{
+	*with = (struct variant) {
+		.stack = i & 4 ? GNUTLS : OPENSSL, .server = !!(i & 2),
+		.version = i & 1 ? 0x0304 : 0x0303, .bits = i & 2 ? 256 : 128,
+	};
+	if (i < WITHOUT_CERT)
+		return;
+	with->stack = OPENSSL;
+	with->server = 1;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t megabytes = argc > 1 ? strtoull(argv[1], NULL, 0) : 256;
-	struct result *results, *r;
+	static struct variant with[SESSIONS];
+	struct result *results;
 	uint64_t moved[2] = { 0 };
 	unsigned int i, good = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	results = mmap(NULL, 8 * sizeof(*results), PROT_READ | PROT_WRITE,
+	results = mmap(NULL, SESSIONS * sizeof(*results), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (results == MAP_FAILED)
 		return 1;
-	for (i = 0; i < 8; i++) {
-		static struct variant with;
-
-		with = (struct variant) {
-			.stack = i & 4 ? GNUTLS : OPENSSL, .server = !!(i & 2),
-			.version = i & 1 ? 0x0304 : 0x0303, .bits = i & 2 ? 256 : 128,
-		};
-		run_session(&with, (megabytes << 20) / 4, &results[i]);
+	for (i = 0; i < SESSIONS; i++) {
+		choose(i, &with[i]);
+		cert_halfway = i >= WITHOUT_CERT;
+		run_session(&with[i], (megabytes << 20) / 5, &results[i]);
 	}
 
 	printf("\n  peer                 we are  TLS  by us  by peer  longest hold      moved\n");
-	for (i = 0; i < 8; i++) {
-		r = &results[i];
+	for (i = 0; i < SESSIONS; i++) {
+		const struct result *r = &results[i];
+
 		printf("  %-20s %-6s  1.%d  %5u  %7u  %9.1f ms  %5.1f MiB  %s\n",
-		       i & 4 ? "GnuTLS" : "OpenSSL", i & 2 ? "server" : "client", 2 + (i & 1),
-		       r->by_us, r->by_peer, r->hold_max_ns / 1e6, r->moved / 1048576.0,
-		       r->good ? "ok" : "FAILED");
+		       with[i].stack == GNUTLS ? "GnuTLS" : i < WITHOUT_CERT ? "OpenSSL" :
+		       "OpenSSL, certificate", with[i].server ? "server" : "client",
+		       with[i].version - 0x0301, r->by_us, r->by_peer, r->hold_max_ns / 1e6,
+		       r->moved / 1048576.0, r->good ? "ok" : "FAILED");
 		good += r->good;
-		moved[!!(i & 4)] += r->moved;
+		moved[with[i].stack == GNUTLS] += r->moved;
 	}
 	printf("\n  %.1f MiB with OpenSSL, %.1f MiB with GnuTLS\n", moved[0] / 1048576.0,
 	       moved[1] / 1048576.0);
-	if (good != 8) {
-		printf("  %u of 8 sessions FAILED\n", 8 - good);
+	if (good != SESSIONS) {
+		printf("  %u of %u sessions FAILED\n", SESSIONS - good, SESSIONS);
 		return 1;
 	}
 	printf("  All digests match.\n");

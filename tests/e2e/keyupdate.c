@@ -7,6 +7,9 @@
 
 static struct link l;
 
+/* They bounce to libkssl instead of being the kernel's. */
+static int bounced;
+
 static void both_ways(void)
 {
 	link_move(&l, up_to_peer(SOME), SOME);
@@ -21,11 +24,23 @@ static void check_all(unsigned int tx_epoch, unsigned int rx_epoch)
 
 static void open_usual(void)
 {
+	struct kssl_config *config = link_config(v->server ? "ecdsa" : NULL);
 	struct peer_setup setup = usual_peer();
 
-	link_open(&l, &setup, link_config(v->server ? "ecdsa" : NULL));
+	kssl_config_set_kernel_key_update(config, !bounced);
+	link_open(&l, &setup, config);
 	both_ways();
 	check_all(1, 1);
+}
+
+/* Each direction was counted by the kernel, or by nobody. */
+static void close_counted(unsigned int sent, unsigned int received)
+{
+	struct kssl_status st = link_status(&l);
+
+	EQ(st.key_updates_sent, bounced ? 0 : sent);
+	EQ(st.key_updates_received, bounced ? 0 : received);
+	link_close(&l);
 }
 
 /* ---- by us ---- */
@@ -69,7 +84,7 @@ static void by_us_with_request(void)
 		note("%s", l.events[l.events_count - 1].text);
 		check_all(1 + i, 1 + i);
 	}
-	link_close(&l);
+	close_counted(3, 3);
 }
 
 /* ---- by the peer ---- */
@@ -113,7 +128,7 @@ static void by_peer_with_request(void)
 		note("%s", l.events[l.events_count - 1].text);
 		check_all(1 + i, 1 + i);
 	}
-	link_close(&l);
+	close_counted(3, 3);
 }
 
 static void many(void)
@@ -138,7 +153,25 @@ static void many(void)
 	link_wait(&l, KSSL_EVENT_KEY_UPDATE, 0, 40);
 	link_wait(&l, KSSL_EVENT_KEY_UPDATE, 1, 40);
 	check_all(41, 41);
-	link_close(&l);
+	close_counted(40, 40);
+}
+
+static void by_us_bounced(void)
+{
+	bounced = 1;
+	by_us_with_request();
+}
+
+static void by_peer_bounced(void)
+{
+	bounced = 1;
+	by_peer_with_request();
+}
+
+static void many_bounced(void)
+{
+	bounced = 1;
+	many();
 }
 
 /* ---- what else comes after the handshake ---- */
@@ -212,6 +245,10 @@ int main(int argc, char **argv)
 		{ "by the peer, one requested", OVER_OPENSSL | OVER_ROLES | OVER_TLS13, by_peer_with_request },
 		{ "by the peer, one requested", OVER_GNUTLS | OVER_SERVER | OVER_TLS13, by_peer_with_request },
 		{ "many in a row", OVER_OPENSSL | OVER_ROLES | OVER_TLS13, many },
+		{ "by us, one requested, bounced", OVER_STACKS | OVER_ROLES | OVER_TLS13, by_us_bounced },
+		{ "by the peer, one requested, bounced", OVER_OPENSSL | OVER_ROLES | OVER_TLS13,
+		  by_peer_bounced },
+		{ "many in a row, bounced", OVER_OPENSSL | OVER_ROLES | OVER_TLS13, many_bounced },
 		{ "tickets", OVER_STACKS | OVER_CLIENT | OVER_TLS13, tickets },
 		{ "post-handshake authentication", OVER_OPENSSL | OVER_CLIENT | OVER_TLS13, post_handshake_auth },
 		{ 0 },

@@ -10,12 +10,12 @@ case $(uname -r) in
 esac
 export E2E_BULK_MB E2E_STORM
 set --
-left_out=demo
+# The engines need no kernel, see tests/check.  A Java machine takes minutes in an emulated one, and what it shows is
+# about the peer, so one kernel does.
+left_out='demo engines jsse'
 case $(uname -r) in
-*debug*)
-	echo '# jsse is left out here, a Java machine would take minutes to start'
-	left_out='demo jsse'
-	;;
+6.1.*debug*) ;;
+6.1.*) left_out='demo engines' ;;
 esac
 for source in tests/e2e/*.c; do
 	name=$(basename "$source" .c)

@@ -86,9 +86,11 @@ void kssl_batch_truncate(struct kssl_batch *batch, size_t len)
 	batch->err = 0;
 }
 
+/* Or ends what waits for the peer. */
 static int concerns_receiving(unsigned int op)
 {
 	switch (op) {
+	case KSSL_OP_RELEASE:
 	case KSSL_OP_RX_KEY:
 	case KSSL_OP_CONTINUE:
 	case KSSL_OP_ESTABLISHED:

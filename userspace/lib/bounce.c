@@ -339,13 +339,16 @@ static void answer_stuck(struct kssl_engine *e, uint8_t type, const uint8_t *pay
 	while (i < len && !payload[i])
 		i++;
 	/* HelloRequest: four zero octets (RFC 5246 7.4.1.1). */
-	if (type != KSSL_TYPE_HANDSHAKE || i != len || len % 4) {
+	if (type != KSSL_TYPE_HANDSHAKE || i != len) {
 		kssl_engine_fail(e, batch, EPROTO, SSL_AD_UNEXPECTED_MESSAGE,
 				 "a handshake message after the peer had refused to renegotiate");
 		return;
 	}
-	kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
-	add_warning(batch, SSL_AD_NO_RENEGOTIATION);
+	if (e->zeros + len >= 4) {
+		kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
+		add_warning(batch, SSL_AD_NO_RENEGOTIATION);
+	}
+	e->zeros = (e->zeros + len) % 4;
 	kssl_bounce_add(batch, KSSL_OP_CONTINUE);
 }
 
@@ -403,7 +406,7 @@ static const char *check(struct kssl_engine *e)
 	return has_come(e, SSL3_MT_CERTIFICATE) ? kssl_policy_check_cert(e) : NULL;
 }
 
-/* A record that cannot be answered here without asking OpenSSL. */
+/* A record that OpenSSL has to answer. */
 static void take_handshake(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
 			   struct kssl_batch *batch)
 {

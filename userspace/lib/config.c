@@ -165,10 +165,7 @@ void kssl_config_set_require_answer(struct kssl_config *config, int on)
 
 void kssl_config_set_orphan(struct kssl_config *config, int on)
 {
-	if (on)
-		config->policy.flags |= KSSL_POLICY_ORPHAN;
-	else
-		config->policy.flags &= ~KSSL_POLICY_ORPHAN;
+	config->orphan = on;
 }
 
 /**
@@ -201,7 +198,7 @@ int kssl_policy_merge(const struct kssl_policy *from, uint32_t kept_flags, struc
 
 int kssl_config_set_policy(struct kssl_config *config, const struct kssl_policy *policy)
 {
-	return kssl_policy_merge(policy, KSSL_POLICY_ORPHAN, &config->policy);
+	return kssl_policy_merge(policy, 0, &config->policy);
 }
 
 int kssl_config_set_session(struct kssl_config *config, SSL_SESSION *session)

@@ -73,13 +73,13 @@ static void collect(struct kssl *k)
 		set_state(k, KSSL_CONN_OPEN);
 	if (kssl_engine_error(k->engine)->err)
 		set_failed(k, kssl_engine_error(k->engine));
+	pthread_cond_broadcast(&k->changed);
 	if (!count)
 		return;
 	kssl_conn_look(k);
 	for (i = 0; i < count; i++)
 		if (!events[i].sending || !k->tx_closed)
 			kssl_event_queue(k, &events[i]);
-	pthread_cond_broadcast(&k->changed);
 }
 
 static void refuse(struct kssl *k, int ret)

@@ -158,6 +158,7 @@ void kssl_engine_peer_closed(struct kssl_engine *e, bool in_order, struct kssl_b
 {
 	if (e->phase == KSSL_PHASE_FAILED)
 		return;
+	e->left = true;
 	if (e->phase == KSSL_PHASE_PLAIN || (e->handshaking && (!in_order || e->switched))) {
 		kssl_engine_fail(e, batch, ECONNRESET, KSSL_NO_ALERT,
 				 "the peer closed the connection in the middle of a handshake");

@@ -110,6 +110,8 @@ struct kssl_request {
  * @local: we started what runs
  * @held: application sending is held on our word
  * @stuck: the peer refused or left, OpenSSL waits for its answer for ever
+ * @zeros: likewise: octets of a HelloRequest that has begun
+ * @left: the peer will send no more
  * @mute: sending is closed, so there is no handshake any more
  * @broken: it ended in a way after which the session is not resumed
  * @seen: messages of this handshake, [0] received, [1] sent
@@ -151,6 +153,8 @@ struct kssl_engine {
 	bool local;
 	bool held;
 	bool stuck;
+	uint8_t zeros;
+	bool left;
 	bool mute;
 	bool broken;
 	uint32_t seen[2];

@@ -30,9 +30,10 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @client_renegotiation: 0, 1 or -1
  * @noverify: client: no check of the peer
  * @event_loop: no attendant
- * @kernel_updates: the kernel does KeyUpdates
  * @require_answer: server: a HelloRequest must be answered
- * @policy: of the kernel, as its sockets get it
+ * @kernel_updates: the kernel does KeyUpdates
+ * @orphan: its connections live on without a helper
+ * @policy: for the kernel; the flags for the two above come to it
  * @session: client: to be resumed, may be NULL
  * @timeout_ms: for the first handshake
  * @cb: called with events, may be NULL
@@ -47,8 +48,9 @@ struct kssl_config {
 	int client_renegotiation;
 	bool noverify;
 	bool event_loop;
-	bool kernel_updates;
 	bool require_answer;
+	bool kernel_updates;
+	bool orphan;
 	struct kssl_policy policy;
 	SSL_SESSION *session;
 	int timeout_ms;

@@ -51,6 +51,8 @@ static struct kssl *new_conn(int fd, const struct kssl_config *config)
 	k->policy = config->policy;
 	if (config->kernel_updates)
 		k->policy.flags |= KSSL_POLICY_KEY_UPDATE;
+	if (config->orphan)
+		k->policy.flags |= KSSL_POLICY_ORPHAN;
 	k->timeout_ms = config->timeout_ms;
 	k->cb = config->cb;
 	k->cb_arg = config->cb_arg;

@@ -109,7 +109,8 @@ void kssl_config_set_event_callback(struct kssl_config *config, kssl_event_fn *c
 
 /* Who has these lines can read the connection: for debugging with the likes of Wireshark
  * only. Called with one line of a key log file (as with SSLKEYLOGFILE) for each secret, of
- * every handshake; by the thread that shakes hands, before the key is used. */
+ * every handshake; by the thread that shakes hands, before the key is used. Secrets after
+ * a KeyUpdate follow from the first ones; of those the kernel does, not every one is told. */
 typedef void kssl_keylog_fn(const char *line, void *arg);
 void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn *cb, void *arg);
 

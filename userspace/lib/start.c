@@ -59,6 +59,9 @@ static int may_start(const struct kssl_engine *e, int how, const char **why)
 	*why = "sending is closed";
 	if (e->mute)
 		return -EPIPE;
+	*why = "the peer has closed its side";
+	if (e->left)
+		return -ENOTCONN;
 	if (!kssl_engine_is_tls13(e))
 		return may_renegotiate(e, why);
 	return wants_cert(how) ? may_authenticate(e, why) : 0;

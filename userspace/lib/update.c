@@ -181,6 +181,14 @@ void kssl_engine_take_epochs(struct kssl_engine *e, uint32_t receiving, uint32_t
 
 /* ---- those that are records ---- */
 
+/* It ends no clock that runs for something else. */
+static void count_one(struct kssl_engine *e, struct kssl_batch *batch)
+{
+	kssl_bounce_add(batch, KSSL_OP_DONE);
+	if (e->awaited)
+		kssl_bounce_add(batch, KSSL_OP_AWAIT);
+}
+
 /* OpenSSL would put its answer off to its next SSL_write, which never comes. */
 static int send_update(struct kssl_engine *e, int kind, struct kssl_batch *batch)
 {
@@ -218,7 +226,7 @@ int kssl_update_take(struct kssl_engine *e, struct kssl_batch *batch)
 			kssl_engine_key_event(e, true, true, from);
 	}
 	if (!ret)
-		kssl_bounce_add(batch, KSSL_OP_DONE);
+		count_one(e, batch);
 	return ret;
 }
 
@@ -237,7 +245,7 @@ static int send_ours(struct kssl_engine *e, bool request, struct kssl_batch *bat
 	int ret = send_update(e, request ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED,
 			      batch);
 
-	kssl_bounce_add(batch, KSSL_OP_DONE);
+	count_one(e, batch);
 	return ret;
 }
 
@@ -264,7 +272,7 @@ int kssl_engine_key_update(struct kssl_engine *e, bool request, struct kssl_batc
 	if (!kssl_engine_is_tls13(e))
 		return -EOPNOTSUPP;
 	*why = "a message of the peer is not complete yet";
-	if (!e->kernel_updates && SSL_in_init(e->ssl))
+	if (SSL_in_init(e->ssl) && !(e->kernel_updates && e->server))
 		return -EALREADY;
 	kssl_bounce_begin(e);
 	*why = e->error.text;

@@ -128,7 +128,8 @@
  * @secret_len: bytes used of @secret: 0, or in TLS 1.3 as long as the suite's hash
  * @reserved2: zero
  * @secret: traffic secret that @key and @iv were derived from (RFC 8446 7.3); with
- *	it the kernel can do a KeyUpdate itself.  EOPNOTSUPP for suites with SM3
+ *	it the kernel can do a KeyUpdate itself.  EOPNOTSUPP for suites with SM3; not
+ *	kept where the kernel lacks the hash
  *
  * Keys go in and never come out.
  */
@@ -279,17 +280,18 @@ struct kssl_error {
  * @size: sizeof(struct kssl_policy) as the caller knows it
  * @flags: KSSL_POLICY_*
  * @helper_ms: how long the helper may take to answer a control record (30000)
- * @peer_ms: how long the peer may take for its next message of a handshake (30000);
+ * @peer_ms: how long the peer may take for its next record of a handshake (30000);
  *	does not run in the plain phase, nor while the answer may be behind data that
- *	the application has not read
+ *	the application has not read; begins again, 20 times at most, while TCP moves
  * @lookahead: bytes opened ahead of the reader (65536, at most 1 MiB)
  * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
  * @flight_max: bytes of handshake messages of the peer in one handshake (262144);
  *	a record counts as 256 at least
- * @starts_max: renegotiations that the peer may start in @starts_ms (600)
+ * @starts_max: renegotiations that the peer may start in @starts_ms (600); those that
+ *	the helper has asked for do not count
  * @starts_ms: see there (60000)
  * @useless_max: handshake records outside of a renegotiation, such as KeyUpdates and
- *	tickets, with no application data in between, either way (64)
+ *	tickets, in @starts_ms with no application data in between, either way (64)
  * @tx_soft: records under one sending key until a new one is asked for
  * @tx_hard: records of application data under one sending key, then EKEYEXPIRED
  * @rx_soft: likewise, receiving
@@ -299,16 +301,19 @@ struct kssl_error {
  * @rekey_ms: time, likewise
  * @reserved: zero
  *
- * Zero means the default: the number in brackets, for the usage limits what the
- * suite allows (RFC 8446 5.5; RFC 9147 4.5.3 for CCM), for rekey_* never.  A usage
+ * Zero means the default: the number in brackets, for the hard limits what the suite
+ * allows (RFC 8446 5.5; RFC 9147 4.5.3 for CCM), for the soft ones three quarters of
+ * that, for rekey_* never.  A usage
  * limit above the suite's is the suite's.  For block ciphers of 64 bits these
  * limits count blocks.
  *
- * Setting it changes all of it at once, at any time after the attach.  A new key is
+ * It can be set at any time after the attach; clocks that run keep their time, and an
+ * orphan needs its flag before the helper goes.  A new key is
  * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when the application has read, or
  * just reads, what was received, lest the peer's answer be behind it;
  * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
- * Unattended sockets obey the hard limits, of which the next key frees sending.
+ * Unattended sockets obey tx_hard, which ends with the next key, and rx_hard if it
+ * was set.
  * Exceeding message_max, flight_max, starts_max or useless_max is EDQUOT.
  */
 struct kssl_policy {
@@ -342,10 +347,10 @@ struct kssl_policy {
  * until it is over (SO_SNDTIMEO counts), or is EINPROGRESS on a non-blocking socket,
  * and EALREADY while one is asked for.  get tells how the last one ended: 0,
  * EINPROGRESS, or the positive errno that set would have given:
- *   EOPNOTSUPP		not with this version, protocol or peer
+ *   EOPNOTSUPP		not with this version, protocol or peer; never a helper
  *   ECONNREFUSED	the peer refused; the connection lives
  *   ENOTCONN		no handshake yet;  EINVAL: not one of KSSL_RENEG_*
- *   ESRCH		no helper
+ *   ESRCH		the helper is gone;  EPIPE: one direction is closed
  *   EINTR		set only: a signal came; the handshake goes on
  * or the error of the connection.  In TLS 1.3 FULL and RESUME mean a KeyUpdate both
  * ways, and the others post-handshake authentication (RFC 8446 4.6.2).
@@ -388,9 +393,9 @@ struct kssl_suite_info {
  * KSSL_OP_CONTINUE, so nothing is ever read past the point where keys change.
  *
  * write() takes one batch: struct kssl_op with payload, one after the other,
- * no padding, at most KSSL_BATCH_MAX in all.  A batch is one transaction under
- * the socket lock: all of it happens in order, or none of it and the errno says
- * why; it returns the length of the whole batch.
+ * no padding, at most KSSL_BATCH_MAX in all, 8 keys and 8 KeyUpdates.  A batch is
+ * one transaction under the socket lock: all of it happens in order, or none of it
+ * and the errno says why; it returns the length of the whole batch.
  *   EINVAL	malformed, an op that is not legal in this state, or records of
  *		more than KSSL_CONTROL_BUDGET bytes once sealed
  *   EAGAIN	more than KSSL_CONTROL_BUDGET would wait for the send buffer;
@@ -467,7 +472,8 @@ struct kssl_op {
  * @KSSL_OP_RAW: plain phase: payload goes out as it is (whole records)
  * @KSSL_OP_RECORD: payload of 1 to KSSL_MAX_PAYLOAD bytes goes out as one record
  *	of @type under the current key
- * @KSSL_OP_TX_KEY: payload struct kssl_key; used from the next record on
+ * @KSSL_OP_TX_KEY: payload struct kssl_key; used from the next record on.  Where the
+ *	kernel does KeyUpdates itself, only while sending is held
  * @KSSL_OP_RX_KEY: payload struct kssl_key; legal only while receiving is held,
  *	used from the next record on.  Up to TLS 1.2, and for the first key of a
  *	connection, application data is unexpected_message until ESTABLISHED
@@ -482,7 +488,8 @@ struct kssl_op {
  *	4.6.3), and the key that follows from the secret is used from the next record on
  * @KSSL_OP_AWAIT: the peer owes a message though sending is not held; its clock runs
  *	until RELEASE or DONE
- * @KSSL_OP_IDENTITY: what is received from now on is another identity's
+ * @KSSL_OP_IDENTITY: what is received from now on is another identity's: exactly,
+ *	while receiving is held, else from some record on that nobody has read
  * @KSSL_OP_RESULT: payload struct kssl_result: how what KSSL_EV_REQUEST asked for ended
  */
 enum kssl_op_code {

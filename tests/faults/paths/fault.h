@@ -71,7 +71,7 @@ void fault_count(const struct source *s, unsigned int faults, unsigned int fatal
 /*
  * Paths; each is walked with all the failures of a source, over the variants it
  * names.  Those that make keys, seal records, open records; the rest of the system
- * calls; and those that works walk.
+ * calls; and those that works walk.  Those of KeyUpdates meet failures of memory only.
  */
 #define KEY_PATHS(P)							\
 	P(tx_key, FORMATS) P(rx_key, FORMATS) P(batch_keys, FORMATS)
@@ -102,6 +102,14 @@ void fault_count(const struct source *s, unsigned int faults, unsigned int fatal
 #define WORK_PUSH_PATHS(P)						\
 	P(work_push, FORMATS)
 
+#define UPDATE_PATHS(P)							\
+	P(update_recv, WITH_SECRETS) P(update_send, WITH_SECRETS)	\
+	P(update_batch, WITH_SECRETS) P(orphan, WITH_SECRETS)		\
+	P(options, VERSIONS) P(request, VERSIONS)
+
+#define WORK_UPDATE_PATHS(P)						\
+	P(work_update, WITH_SECRETS) P(work_orphan, WITH_SECRETS)
+
 #define DECLARE_PATH(name, over) void path_##name(const struct source *s);
 KEY_PATHS(DECLARE_PATH)
 SEAL_PATHS(DECLARE_PATH)
@@ -110,5 +118,7 @@ OTHER_PATHS(DECLARE_PATH)
 WORK_OPEN_PATHS(DECLARE_PATH)
 WORK_SEAL_PATHS(DECLARE_PATH)
 WORK_PUSH_PATHS(DECLARE_PATH)
+UPDATE_PATHS(DECLARE_PATH)
+WORK_UPDATE_PATHS(DECLARE_PATH)
 
 #endif

@@ -168,6 +168,24 @@ static void others(const struct kssl_suite *suite, bool etm)
 	}
 }
 
+/* A ticket, a KeyUpdate, empty ones and a long one, in records of @step octets or so. */
+static void messages(unsigned int step)
+{
+	static const unsigned int lens[] = { 30, 1, 0, 0, 500, 3 };
+	unsigned int i;
+	FILE *f = begin("message");
+
+	put_number(f, 1, step);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		put_number(f, 1, i == 1 ? KSSL_HANDSHAKE_KEY_UPDATE : KSSL_HANDSHAKE_TICKET);
+		fputc(lens[i] >> 16, f);
+		fputc(lens[i] >> 8, f);
+		fputc(lens[i], f);
+		put_octets(f, lens[i], i);
+	}
+	end(f);
+}
+
 #define EACH(array, call) \
 	for (i = 0; i < ARRAY_SIZE(array); i++) \
 		call(&(array)[i])
@@ -183,6 +201,8 @@ int main(int argc, char **argv)
 	}
 	dir = argv[1];
 	mkdir(dir, 0777);
+	for (i = 0; i < 256; i = 2 * i + 1)
+		messages(i);
 	EACH(aead_openssl, raw);
 	EACH(camellia_gnutls, raw);
 	EACH(cbc_openssl, raw);

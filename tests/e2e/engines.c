@@ -1,0 +1,661 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Two engines of libkssl and no kernel between them but what is here of it: whatever the
+ * two begin, in whatever order it arrives, both must come to rest, agree on keys, and
+ * have answered every request.  Nothing that either of them does may be the other's end.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <openssl/ssl.h>
+#include "engine_priv.h"
+#include "peer.h"
+
+#define ROUNDS		100
+#define QUIET_MAX	10000	/* messages until all must be quiet */
+
+enum kind {
+	RAW,
+	RECORD,
+	CLOSE,		/* close_notify */
+};
+
+/**
+ * struct message - on its way to an end
+ * @next: the one behind it
+ * @kind: what it is
+ * @type: content type of a record
+ * @by_kernel: a KeyUpdate that the other end's kernel made
+ * @key: what the other end sends under from here on, @key.size 0 if that does not change
+ * @len: bytes of @data
+ * @data: payload
+ */
+struct message {
+	struct message *next;
+	enum kind kind;
+	uint8_t type;
+	bool by_kernel;
+	struct kssl_key key;
+	size_t len;
+	uint8_t data[];
+};
+
+/**
+ * struct end - an engine and its kernel
+ * @e: the engine
+ * @other: whom it talks to
+ * @updates: its kernel does KeyUpdates
+ * @inbox: what is on the way here
+ * @tail: where the next one goes
+ * @epoch: keys so far, [0] receiving, [1] sending
+ * @tx: sending key
+ * @rx_next: receiving key that follows the record the engine has, size 0 if none
+ * @rx_held: until CONTINUE
+ * @tx_held: until RELEASE
+ * @awaits: the peer's clock runs
+ * @answer_due: a KeyUpdate was asked for
+ * @requested: number of the request that has no result, or 0
+ * @requests: requests so far
+ * @identities: KSSL_OP_IDENTITY
+ * @closing: sends close_notify as soon as it may
+ * @closed: has done so
+ * @deaf: has received one
+ */
+struct end {
+	struct kssl_engine *e;
+	struct end *other;
+	bool updates;
+	struct message *inbox;
+	struct message **tail;
+	uint32_t epoch[2];
+	struct kssl_key tx;
+	struct kssl_key rx_next;
+	bool rx_held;
+	bool tx_held;
+	bool awaits;
+	bool answer_due;
+	uint32_t requested;
+	uint32_t requests;
+	unsigned int identities;
+	bool closing;
+	bool closed;
+	bool deaf;
+};
+
+/* What this round is like. */
+static struct {
+	unsigned int seed;
+	bool cert;
+	bool authenticates;
+	bool may_begin;
+	bool refuses;
+	bool split;
+	bool closes;
+	struct end ends[2];	/* client, server */
+} r;
+
+static void explain_round(void)
+{
+	note("round %u: cert %d, authenticates %d, may begin %d, refuses %d, split %d, closes %d, kernel's updates %d %d",
+	     r.seed, r.cert, r.authenticates, r.may_begin, r.refuses, r.split, r.closes,
+	     r.ends[0].updates, r.ends[1].updates);
+}
+
+static unsigned int pick(unsigned int n)
+{
+	return random() % n;
+}
+
+/* ---- what is of the kernel ---- */
+
+static struct message *put(struct end *to, enum kind kind, uint8_t type, const void *data, size_t len)
+{
+	struct message *m = calloc(1, sizeof(*m) + len);
+
+	CHECK(m);
+	m->kind = kind;
+	m->type = type;
+	m->len = len;
+	memcpy(m->data, data, len);
+	*to->tail = m;
+	to->tail = &m->next;
+	return m;
+}
+
+static struct message *take(struct end *x)
+{
+	struct message *m = x->inbox;
+
+	x->inbox = m->next;
+	if (!x->inbox)
+		x->tail = &x->inbox;
+	return m;
+}
+
+static void put_raw(struct end *to, const uint8_t *p, size_t len)
+{
+	while (len) {
+		size_t n = kssl_record_len(p, len);
+
+		CHECK(n);
+		put(to, RAW, 0, p, n);
+		p += n;
+		len -= n;
+	}
+}
+
+static void derive_next(struct kssl_key *key)
+{
+	const EVP_MD *md = key->secret_len == 48 ? EVP_sha384() : EVP_sha256();
+	const struct kssl_suite *suite = kssl_suite_find(key->suite, key->version);
+	struct kssl_secret secret = { .len = key->secret_len };
+
+	CHECK(key->secret_len);
+	memcpy(secret.bytes, key->secret, secret.len);
+	GIVES(kssl_keys_next_secret(md, &secret), 0);
+	GIVES(kssl_keys_of_secret(suite, md, &secret, key), 0);
+}
+
+static void update(struct end *x, uint8_t request)
+{
+	const uint8_t octets[] = { SSL3_MT_KEY_UPDATE, 0, 0, 1, request };
+	struct message *m = put(x->other, RECORD, KSSL_TYPE_HANDSHAKE, octets, sizeof(octets));
+
+	m->by_kernel = true;
+	derive_next(&x->tx);
+	m->key = x->tx;
+	x->epoch[KSSL_SENDING]++;
+	x->answer_due = false;
+}
+
+static void set_tx_key(struct end *x, const uint8_t *payload)
+{
+	struct message *m = x->other->inbox;
+
+	memcpy(&x->tx, payload, sizeof(x->tx));
+	x->epoch[KSSL_SENDING]++;
+	while (m && m->next)
+		m = m->next;
+	if (m && m->kind == RECORD)
+		m->key = x->tx;
+}
+
+/* It is the one the other end sends under. */
+static void set_rx_key(struct end *x, const uint8_t *payload)
+{
+	struct kssl_key key;
+
+	memcpy(&key, payload, sizeof(key));
+	CHECK(x->rx_held);
+	if (x->epoch[KSSL_RECEIVING]) {
+		EQ(x->rx_next.size, sizeof(key));
+		EQ(key.suite, x->rx_next.suite);
+		CHECK(!memcmp(key.key, x->rx_next.key, sizeof(key.key)));
+		CHECK(!memcmp(key.iv, x->rx_next.iv, sizeof(key.iv)));
+		CHECK(!memcmp(key.secret, x->rx_next.secret, sizeof(key.secret)));
+	}
+	x->epoch[KSSL_RECEIVING]++;
+}
+
+static void take_result(struct end *x, const uint8_t *payload)
+{
+	struct kssl_result result;
+
+	memcpy(&result, payload, sizeof(result));
+	EQ(result.id, x->requested);
+	CHECK(!result.err || result.err == ECONNREFUSED || result.err == EOPNOTSUPP ||
+	      (r.closes && (result.err == EPIPE || result.err == ENOTCONN)));
+	x->requested = 0;
+}
+
+static void do_op(struct end *x, const struct kssl_op *op, const uint8_t *payload)
+{
+	struct kssl_error error;
+
+	switch (op->op) {
+	case KSSL_OP_HOLD:
+		x->tx_held = true;
+		break;
+	case KSSL_OP_RELEASE:
+		x->tx_held = false;
+		x->awaits = false;
+		break;
+	case KSSL_OP_RAW:
+		put_raw(x->other, payload, op->len);
+		break;
+	case KSSL_OP_RECORD:
+		CHECK(!x->closed);
+		put(x->other, RECORD, op->type, payload, op->len);
+		break;
+	case KSSL_OP_TX_KEY:
+		set_tx_key(x, payload);
+		break;
+	case KSSL_OP_RX_KEY:
+		set_rx_key(x, payload);
+		break;
+	case KSSL_OP_CONTINUE:
+		x->rx_held = false;
+		break;
+	case KSSL_OP_DONE:
+		x->awaits = false;
+		break;
+	case KSSL_OP_AWAIT:
+		x->awaits = true;
+		break;
+	case KSSL_OP_KEY_UPDATE:
+		CHECK(x->updates && !x->closed);
+		update(x, payload[0]);
+		break;
+	case KSSL_OP_IDENTITY:
+		x->identities++;
+		break;
+	case KSSL_OP_RESULT:
+		take_result(x, payload);
+		break;
+	case KSSL_OP_FAIL:
+		memcpy(&error, payload, sizeof(error));
+		check_failed(__FILE__, __LINE__, "the %s fails: %s",
+			     x == &r.ends[0] ? "client" : "server", error.text);
+	}
+}
+
+/* As struct kssl's write does with EPIPE. */
+static void close_if_it_sends(struct end *x, struct kssl_batch *batch)
+{
+	bool sends = false;
+	struct kssl_op op;
+	size_t pos;
+
+	for (pos = 0; pos < batch->len; pos += sizeof(op) + op.len) {
+		memcpy(&op, batch->buf + pos, sizeof(op));
+		sends |= op.op == KSSL_OP_RECORD || op.op == KSSL_OP_KEY_UPDATE;
+	}
+	if (!sends)
+		return;
+	kssl_batch_drop_output(batch);
+	kssl_engine_sending_closed(x->e, batch);
+}
+
+static void apply(struct end *x, struct kssl_batch *batch)
+{
+	struct kssl_engine_event events[KSSL_ENGINE_EVENTS_MAX];
+	struct kssl_op op;
+	size_t pos;
+
+	EQ(batch->err, 0);
+	if (x->closed)
+		close_if_it_sends(x, batch);
+	for (pos = 0; pos < batch->len; pos += sizeof(op) + op.len) {
+		memcpy(&op, batch->buf + pos, sizeof(op));
+		do_op(x, &op, batch->buf + pos + sizeof(op));
+	}
+	kssl_batch_clear(batch);
+	kssl_engine_take_events(x->e, events);
+	if (!kssl_engine_is_open(x->e) || x->closed)
+		return;
+	EQ(x->tx_held, x->e->held);
+	EQ(x->awaits, x->e->awaited);
+}
+
+static void tell_epochs(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+
+	kssl_engine_take_epochs(x->e, x->epoch[KSSL_RECEIVING], x->epoch[KSSL_SENDING], &batch);
+	apply(x, &batch);
+}
+
+/* What the kernel does when nothing is held. */
+static void settle(struct end *x)
+{
+	if (x->tx_held)
+		return;
+	if (x->closing && !x->closed) {
+		put(x->other, CLOSE, 0, "", 0);
+		x->closed = true;
+	}
+	if (x->answer_due && !x->rx_held && !x->closed) {
+		update(x, SSL_KEY_UPDATE_NOT_REQUESTED);
+		tell_epochs(x);
+	}
+}
+
+/* ---- what arrives ---- */
+
+static void give_record(struct end *x, struct message *m)
+{
+	const struct kssl_msg head = {
+		.kind = KSSL_MSG_RECORD, .type = m->type, .epoch = x->epoch[KSSL_RECEIVING],
+		.value = x->epoch[KSSL_SENDING],
+	};
+	struct kssl_batch batch = { 0 };
+
+	x->rx_held = true;
+	x->rx_next = m->key;
+	kssl_engine_take_record(x->e, &head, m->data, m->len, &batch);
+	apply(x, &batch);
+	CHECK(!x->rx_held);
+}
+
+static void give_raw(struct end *x, struct message *m)
+{
+	struct kssl_batch batch = { 0 };
+
+	/* What a server of TLS 1.3 has sent already under the first key: let it be lost. */
+	if (kssl_engine_is_open(x->e))
+		return;
+	x->rx_held = true;
+	kssl_engine_take_raw(x->e, m->data, m->len, &batch);
+	apply(x, &batch);
+}
+
+static void give_close(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+
+	x->deaf = true;
+	kssl_engine_peer_closed(x->e, true, &batch);
+	apply(x, &batch);
+	if (!is_13())
+		x->closing = true;
+}
+
+static void take_update(struct end *x, const struct message *m)
+{
+	x->epoch[KSSL_RECEIVING]++;
+	x->answer_due |= m->data[4] == SSL_KEY_UPDATE_REQUESTED;
+	if (pick(2))
+		tell_epochs(x);
+}
+
+/* A record becomes two, as if the peer had sent it so. */
+static void split_first(struct end *x)
+{
+	struct message *m = x->inbox, *rest;
+	size_t at;
+
+	if (m->kind != RECORD || m->type != KSSL_TYPE_HANDSHAKE || m->key.size || m->len < 2)
+		return;
+	at = 1 + pick(m->len - 1);
+	rest = calloc(1, sizeof(*rest) + m->len - at);
+	CHECK(rest);
+	rest->kind = RECORD;
+	rest->type = m->type;
+	rest->len = m->len - at;
+	memcpy(rest->data, m->data + at, rest->len);
+	rest->next = m->next;
+	m->next = rest;
+	m->len = at;
+	if (x->tail == &m->next)
+		x->tail = &rest->next;
+}
+
+static void deliver(struct end *x)
+{
+	struct message *m;
+
+	if (!x->inbox || x->rx_held)
+		return;
+	if (r.split && pick(2))
+		split_first(x);
+	m = take(x);
+	if (x->deaf)
+		;	/* what comes after close_notify is dropped */
+	else if (m->kind == CLOSE)
+		give_close(x);
+	else if (m->kind == RAW)
+		give_raw(x, m);
+	else if (m->len == 5 && m->data[0] == SSL3_MT_KEY_UPDATE && m->key.size && x->updates && pick(8))
+		take_update(x, m);
+	else
+		give_record(x, m);
+	free(m);
+	settle(x);
+}
+
+static void deliver_all(void)
+{
+	struct end *c = &r.ends[0], *s = &r.ends[1];
+	int i;
+
+	for (i = 0; i < QUIET_MAX; i++) {
+		if (!c->inbox && !s->inbox) {
+			tell_epochs(c);
+			tell_epochs(s);
+			settle(c);
+			settle(s);
+			if (!c->inbox && !s->inbox)
+				return;
+		}
+		deliver(c);
+		deliver(s);
+	}
+	check_failed(__FILE__, __LINE__, "no end of it");
+}
+
+/* ---- what they begin ---- */
+
+static int some_how(const struct end *x)
+{
+	int how = pick(x->e->server ? 4 : 2);
+
+	/* Which would rightly be the end. */
+	return how == KSSL_RENEG_REQUIRE_CERT && !r.cert ? KSSL_RENEG_REQUEST_CERT : how;
+}
+
+static void renegotiate(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+	const char *why;
+
+	CHECK(kssl_engine_renegotiate(x->e, some_how(x), &batch, &why) != -EIO);
+	apply(x, &batch);
+}
+
+static void request(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+
+	if (x->requested || x->closed || x->deaf)
+		return;
+	x->requested = ++x->requests;
+	kssl_engine_request(x->e, some_how(x), x->requested, &batch);
+	apply(x, &batch);
+}
+
+static void update_key(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+	const char *why;
+
+	CHECK(kssl_engine_key_update(x->e, pick(2), &batch, &why) != -EIO);
+	apply(x, &batch);
+}
+
+static void update_by_kernel(struct end *x)
+{
+	if (!is_13() || !x->updates || x->closed || x->tx_held || x->rx_held)
+		return;
+	update(x, pick(2));
+	if (pick(2))
+		tell_epochs(x);
+}
+
+static void rekey(struct end *x)
+{
+	struct kssl_batch batch = { 0 };
+
+	if (x->tx_held || x->closed)
+		return;
+	kssl_engine_rekey(x->e, 1 << pick(5), &batch);
+	apply(x, &batch);
+}
+
+static void leave(struct end *x)
+{
+	x->closing |= r.closes && !pick(6);
+	settle(x);
+}
+
+static void act(struct end *x)
+{
+	switch (pick(9)) {
+	case 0:
+		renegotiate(x);
+		break;
+	case 1:
+		request(x);
+		break;
+	case 2:
+		update_key(x);
+		break;
+	case 3:
+		update_by_kernel(x);
+		break;
+	case 4:
+		rekey(x);
+		break;
+	case 5:
+		leave(x);
+		break;
+	default:
+		deliver(x);
+	}
+}
+
+/* ---- a round ---- */
+
+static SSL_CTX *new_ctx(const char *cert)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, v->version) &&
+	      SSL_CTX_set_max_proto_version(ctx, v->version));
+	CHECK(SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
+	if (cert) {
+		EQ(SSL_CTX_use_certificate_file(ctx, cert_path(cert, "crt"), SSL_FILETYPE_PEM), 1);
+		EQ(SSL_CTX_use_PrivateKey_file(ctx, cert_path(cert, "key"), SSL_FILETYPE_PEM), 1);
+	}
+	return ctx;
+}
+
+static void make_end(struct end *x, SSL_CTX *ctx, int server)
+{
+	static const struct kssl_suite_info suites[] = {
+		{ .suite = 0x1301, .version = 0x0304 }, { .suite = 0x1302, .version = 0x0304 },
+		{ .suite = 0xc02b, .version = 0x0303 }, { .suite = 0xc02c, .version = 0x0303 },
+	};
+	struct kssl_engine_setup setup = {
+		.ctx = ctx, .server = server, .name = server ? NULL : "localhost", .verify = !server,
+		.client_renegotiation = r.may_begin, .kernel_updates = pick(2),
+		.require_answer = pick(2), .suites = suites, .suites_count = 4,
+	};
+	struct kssl_error error;
+
+	x->e = kssl_engine_new(&setup, &error);
+	CHECK(x->e);
+	x->updates = setup.kernel_updates;
+	x->other = &r.ends[!server];
+	x->tail = &x->inbox;
+	x->tx_held = true;
+	SSL_CTX_free(ctx);
+}
+
+static void begin_round(unsigned int seed)
+{
+	struct kssl_batch batch = { 0 };
+	SSL_CTX *client, *server = new_ctx("ecdsa");
+
+	srandom(seed);
+	memset(&r, 0, sizeof(r));
+	r.seed = seed;
+	r.cert = pick(3);
+	r.authenticates = pick(4);
+	r.may_begin = pick(4);
+	r.refuses = !pick(8);
+	r.split = pick(2);
+	r.closes = !pick(3);
+	client = new_ctx(r.cert ? "client" : NULL);
+	SSL_CTX_set_post_handshake_auth(client, r.authenticates);
+	if (r.refuses)
+		SSL_CTX_set_options(client, SSL_OP_NO_RENEGOTIATION);
+	EQ(SSL_CTX_set_session_id_context(server, (const uint8_t *)"x", 1), 1);
+	make_end(&r.ends[0], client, 0);
+	make_end(&r.ends[1], server, 1);
+	kssl_engine_start(r.ends[0].e, &batch);
+	apply(&r.ends[0], &batch);
+	deliver_all();
+	CHECK(kssl_engine_is_open(r.ends[0].e) && kssl_engine_is_open(r.ends[1].e));
+}
+
+static void check_rest(struct end *x)
+{
+	CHECK(kssl_engine_is_open(x->e));
+	CHECK(!x->tx_held);
+	/* What was asked of who only listens any more, nobody answers. */
+	if (x->other->closed && !x->deaf)
+		return;
+	if (x->other->deaf && !x->deaf)
+		return;
+	CHECK(!kssl_engine_is_busy(x->e));
+	CHECK(!x->awaits);
+	EQ(x->requested, 0);
+	if (is_13())
+		EQ(x->epoch[KSSL_SENDING], x->other->epoch[KSSL_RECEIVING]);
+}
+
+/* Both agree on everything, or this would fail. */
+static void authenticate(struct end *server)
+{
+	struct kssl_batch batch = { 0 };
+	const char *why;
+	int ret = kssl_engine_renegotiate(server->e, KSSL_RENEG_REQUEST_CERT, &batch, &why);
+
+	apply(server, &batch);
+	deliver_all();
+	check_rest(server);
+	check_rest(server->other);
+	if (!ret && r.cert && !r.refuses && !server->other->e->stuck)
+		CHECK(SSL_get0_peer_certificate(kssl_engine_ssl(server->e)));
+	CHECK(server->identities <= 1);
+	EQ(server->identities, SSL_get0_peer_certificate(kssl_engine_ssl(server->e)) != NULL);
+}
+
+static void end_round(void)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		kssl_engine_free(r.ends[i].e);
+		while (r.ends[i].inbox)
+			free(take(&r.ends[i]));
+	}
+}
+
+static void whatever_both_begin(void)
+{
+	unsigned int seed;
+	int i;
+
+	explain = explain_round;
+	for (seed = 1; seed <= ROUNDS; seed++) {
+		begin_round(seed);
+		for (i = 5 + pick(40); i; i--)
+			act(&r.ends[pick(2)]);
+		deliver_all();
+		check_rest(&r.ends[0]);
+		check_rest(&r.ends[1]);
+		if (!r.ends[0].closed && !r.ends[1].closed)
+			authenticate(&r.ends[1]);
+		end_round();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, whatever_both_begin },
+		{ 0 },
+	};
+
+	return tap_main(argc, argv, tests);
+}
