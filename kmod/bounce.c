@@ -126,19 +126,19 @@ static const char *too_much(struct kssl_sock *ctx, unsigned int len, const struc
 	bool running = kssl_sock_in_handshake(ctx) || ctx->awaits || rx->expects;
 
 	age_counts(ctx);
-	if (!running) {
-		rx->starts += c->starts;
-		if (rx->starts > ctx->policy.starts_max)
-			return "the peer starts renegotiations too often";
-	}
 	if (!running)
 		rx->flight = 0;
 	rx->flight += max_t(unsigned int, len, FLIGHT_MIN);
 	if (rx->flight > ctx->policy.flight_max)
 		return "the peer's handshake is too long";
-	if (!running && !c->starts && !was_asked_for(rx, c) && ++rx->useless > ctx->policy.useless_max)
-		return "too many control records in a row";
-	return NULL;
+	if (running)
+		return NULL;
+	rx->starts += c->starts;
+	if (rx->starts > ctx->policy.starts_max)
+		return "the peer starts renegotiations too often";
+	if (!c->starts && !was_asked_for(rx, c))
+		rx->useless++;
+	return rx->useless > ctx->policy.useless_max ? "too many control records in a row" : NULL;
 }
 
 static void fail(struct kssl_sock *ctx, int err, const char *text)

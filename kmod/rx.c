@@ -218,7 +218,8 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 /* RFC 8446 5.1: nothing may come between the records of one message. */
 static bool is_between_halves(const struct kssl_rx *rx)
 {
-	return (rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE) && kssl_message_is_open(&rx->message);
+	return (rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE) &&
+	       kssl_message_is_open(&rx->message);
 }
 
 static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)

@@ -20,7 +20,7 @@ static const struct kssl_version versions[] = {
  * that TLS 1.2 could bear more), 2^23 with CCM (RFC 9147 4.5.3).
  */
 #define GCM_LIMIT	23726566
-#define CCM_LIMIT	(1 << 23)
+#define CCM_LIMIT	8388608
 
 /* RFC 5288 3: 4 bytes of salt, 8 bytes of explicit nonce. */
 #define GCM(_alg, _key_len) {							\

@@ -592,6 +592,7 @@ static int expire(struct kssl_sock *ctx)
 		return -EKEYEXPIRED;
 	lock_sock(ctx->sk);
 	kssl_fail(ctx, EKEYEXPIRED, KSSL_WHO_KERNEL, KSSL_ALERT_NONE, "the sending key is used up");
+	kssl_tx_push(ctx, 0);
 	release_sock(ctx->sk);
 	return -EKEYEXPIRED;
 }

@@ -245,7 +245,7 @@ struct kssl_status {
 /* struct kssl_status.waits */
 #define KSSL_WAITS_HELPER	0x1	/* its clock runs */
 #define KSSL_WAITS_PEER		0x2	/* its clock runs */
-#define KSSL_WAITS_READER	0x4	/* the peer's answer may be behind data nobody reads; no clock */
+#define KSSL_WAITS_READER	0x4	/* the answer may be behind data nobody reads; no clock */
 
 /* struct kssl_error.who */
 #define KSSL_WHO_NONE		0
