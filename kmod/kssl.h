@@ -164,7 +164,7 @@ struct kssl_rx {
 	unsigned int flight;		/* bytes of handshake messages in this handshake */
 	unsigned int starts;		/* renegotiations the peer has started, and @useless, ... */
 	unsigned long counted_since;	/* ... since then, in jiffies */
-	bool expects;			/* we have asked for a handshake: HelloRequest and its kin */
+	bool expects;			/* we asked for a handshake: HelloRequest and its kin */
 	u32 identity;			/* of the peer, see struct kssl_status */
 	u32 copied_seq;			/* where TCP's copied_seq must be */
 	u32 events;			/* moves whenever a waiting reader should look again */
