@@ -176,10 +176,11 @@ checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict 
 # message may well be the name of the function around it.
 kernel_ignore := LONG_LINE_STRING,LINUX_VERSION_CODE,CONSTANT_COMPARISON,CONST_STRUCT,EMBEDDED_FUNCTION_NAME
 # In user space the kernel's types and macros do not exist, the names of other libraries are as they are, checkpatch
-# takes their types for operands, a line may have 120 columns, and a macro may list tests.
+# takes their types for operands, a line may have 120 columns, a macro may list tests, and octets
+# may be many short strings.
 user_ignore := LONG_LINE_STRING,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,BIT_MACRO,CAMELCASE,VOLATILE
 user_ignore := $(user_ignore),MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,SPACING,BLOCK_COMMENT_STYLE,COMPARISON_TO_NULL
-user_ignore := $(user_ignore),COMPLEX_MACRO,TRAILING_SEMICOLON
+user_ignore := $(user_ignore),COMPLEX_MACRO,TRAILING_SEMICOLON,STRING_FRAGMENTS
 
 checkpatch:
 	$(checkpatch) --max-line-length=100 --ignore $(kernel_ignore) --file $(kernel_files)

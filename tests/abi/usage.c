@@ -645,7 +645,6 @@ static void suite_limit_soft(void)
 
 /* ---- KeyUpdates of the kernel instead ---- */
 
-
 /* Data of one byte in each record, with our KeyUpdates in it: how many of those. */
 static int peer_expect_updated(struct conn *c, int count)
 {
