@@ -582,7 +582,9 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 /* May the key protect no more application data (RFC 8446 5.5)? */
 static bool is_used_up(const struct kssl_sock *ctx)
 {
-	return READ_ONCE(ctx->tx.dir.used) >= READ_ONCE(ctx->tx.dir.hard);
+	u64 hard = READ_ONCE(ctx->tx.dir.hard);
+
+	return hard != U64_MAX && READ_ONCE(ctx->tx.dir.used) >= hard;
 }
 
 /* Who manages keys himself can send a KeyUpdate and bring another one. */

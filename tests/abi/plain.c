@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "conn.h"
+#include "schedule.h"
 #include "tap.h"
 
 /* A raw record with @len bytes of pattern(); its length on the wire. */
@@ -574,18 +575,18 @@ static void wrong_finished(void)
 		.text = "wrong Finished",
 	};
 	struct batch *b = batch_new();
-	uint8_t all[3000], byte;
+	uint8_t all[3000], message[16], byte;
 	struct conn c;
 	pthread_t t;
 	size_t len;
 
 	open_unestablished(&c);
 	t = start(read_nothing, &c);
-	len = seal(&c.peer.tx, HANDSHAKE, "finishes", 8, all);
+	len = seal(&c.peer.tx, HANDSHAKE, message, make_message(FINISHED, 12, message), all);
 	len += seal(&c.peer.tx, DATA, "GET /secret", 11, all + len);
 	peer_write(&c.peer, all, len);
 	peer_settle(&c.peer);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "finishes", 8);
+	expect_handshake(c.control, FINISHED, 12);
 	FAILS(recv(c.fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
 	EQ(queued_bytes(c.fd), 0);
 	batch_add(b, KSSL_OP_FAIL, 0, &e, sizeof(e));
@@ -600,15 +601,15 @@ static void wrong_finished(void)
 static void right_finished(void)
 {
 	struct batch *b = batch_new();
-	uint8_t all[3000], type;
+	uint8_t all[3000], message[16], type;
 	struct conn c;
 	size_t len;
 
 	open_unestablished(&c);
-	len = seal(&c.peer.tx, HANDSHAKE, "finished", 8, all);
+	len = seal(&c.peer.tx, HANDSHAKE, message, make_message(FINISHED, 12, message), all);
 	len += seal(&c.peer.tx, DATA, "GET /", 5, all + len);
 	peer_write(&c.peer, all, len);
-	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "finished", 8);
+	expect_handshake(c.control, FINISHED, 12);
 	/* our own Finished may be on its way, but we still hold */
 	batch_record(b, HANDSHAKE, "ours", 4);
 	SYS(batch_write(b, c.control));
