@@ -187,7 +187,7 @@ int kssl_bounce_update(struct kssl_sock *ctx)
 	}
 	kssl_rx_set_key(ctx, e, 0);
 	ctx->updates_received++;
-	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
+	kssl_control_updated(ctx);
 	return 0;
 }
 

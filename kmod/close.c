@@ -67,6 +67,7 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 	cancel_delayed_work_sync(&ctx->helper_clock);
 	cancel_delayed_work_sync(&ctx->peer_clock);
 	cancel_delayed_work_sync(&ctx->rekey_clock);
+	cancel_delayed_work_sync(&ctx->news);
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
@@ -81,6 +82,7 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 		ctx->closing = false;
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
 		kssl_sock_later(ctx, &ctx->rx.work, 0);
+		kssl_sock_later(ctx, &ctx->news, 0);
 		if (ctx->helper_due)
 			kssl_sock_later(ctx, &ctx->helper_clock,
 					max_t(long, ctx->helper_deadline - jiffies, 0));

@@ -14,6 +14,9 @@
 #include <linux/uaccess.h>
 #include "kssl.h"
 
+/* How long the helper may be behind with what the kernel did by itself, in jiffies. */
+#define NEWS_DELAY	(HZ / 50)
+
 /* The socket with its lock held, or NULL once it is closed. */
 static struct sock *lock_socket(struct kssl_sock *ctx)
 {
@@ -78,6 +81,37 @@ void kssl_control_event(struct kssl_sock *ctx, u8 event)
 	spin_lock_bh(&ctx->lock);
 	ctx->control_events |= BIT(event);
 	spin_unlock_bh(&ctx->lock);
+	wake_up_interruptible(&ctx->control_wait);
+}
+
+/**
+ * kssl_control_updated() - the kernel did a KeyUpdate by itself
+ * @ctx: connection
+ *
+ * Nobody waits for this, and to wake the helper costs more than the KeyUpdate did: it
+ * is told of all that happened in a while at once.
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_control_updated(struct kssl_sock *ctx)
+{
+	spin_lock_bh(&ctx->lock);
+	ctx->control_events |= BIT(KSSL_EV_KEY_UPDATE);
+	spin_unlock_bh(&ctx->lock);
+	if (ctx->attended && !delayed_work_pending(&ctx->news))
+		kssl_sock_later(ctx, &ctx->news, NEWS_DELAY);
+}
+
+/**
+ * kssl_control_news() - wake the helper for what is not urgent
+ * @work: kssl_sock.news
+ *
+ * Context: Process context.
+ */
+void kssl_control_news(struct work_struct *work)
+{
+	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock, news);
+
 	wake_up_interruptible(&ctx->control_wait);
 }
 

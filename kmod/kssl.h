@@ -225,6 +225,7 @@ struct kssl_sock {
 	struct delayed_work helper_clock;
 	struct delayed_work peer_clock;
 	struct delayed_work rekey_clock;
+	struct delayed_work news;	/* tells the helper of KeyUpdates */
 	struct socket *parked;		/* see close.c */
 	unsigned long close_deadline;	/* of a parked connection, in jiffies */
 	struct delayed_work close_work;
@@ -432,6 +433,8 @@ void kssl_rx_free(struct kssl_sock *ctx);
 int kssl_control_open(struct sock *sk);
 void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb);
 void kssl_control_event(struct kssl_sock *ctx, u8 event);
+void kssl_control_updated(struct kssl_sock *ctx);
+void kssl_control_news(struct work_struct *work);
 void kssl_control_rekey(struct kssl_sock *ctx, u8 why);
 void kssl_control_request(struct kssl_sock *ctx, u8 how);
 void kssl_control_closed(struct kssl_sock *ctx, int err);

@@ -403,7 +403,7 @@ static int send_update(struct kssl_sock *ctx, u8 request)
 	kssl_tx_set_key(ctx, dir.epoch, 0, 0);
 	ctx->updates_sent++;
 	ctx->rx.updates_asked += request;
-	kssl_control_event(ctx, KSSL_EV_KEY_UPDATE);
+	kssl_control_updated(ctx);
 	return 0;
 }
 

@@ -402,6 +402,7 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	INIT_DELAYED_WORK(&ctx->helper_clock, kssl_control_clock);
 	INIT_DELAYED_WORK(&ctx->peer_clock, kssl_policy_peer_late);
 	INIT_DELAYED_WORK(&ctx->rekey_clock, kssl_policy_key_old);
+	INIT_DELAYED_WORK(&ctx->news, kssl_control_news);
 	INIT_DELAYED_WORK(&ctx->close_work, kssl_close_work);
 
 	mutex_init(&ctx->tx.lock);

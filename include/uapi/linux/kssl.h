@@ -440,7 +440,7 @@ struct kssl_msg {
 #define KSSL_EV_CLOSE_NOTIFY	3	/* close_notify received */
 #define KSSL_EV_FAILED		4	/* fatal error, see KSSL_ERROR */
 #define KSSL_EV_REKEY		5	/* a new key is wanted */
-#define KSSL_EV_KEY_UPDATE	6	/* the kernel did one KeyUpdate or several */
+#define KSSL_EV_KEY_UPDATE	6	/* the kernel did one KeyUpdate or several; wakes later */
 #define KSSL_EV_REQUEST		7	/* KSSL_RENEGOTIATE; answer with KSSL_OP_RESULT */
 
 /* struct kssl_msg.value of KSSL_EV_REKEY: all reasons since it was last read. */
