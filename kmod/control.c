@@ -684,14 +684,19 @@ static void commit_done(struct kssl_sock *ctx)
 	ctx->rx.flight = 0;
 }
 
-/* Does the helper ask the peer for a handshake? */
-static void commit_record(struct kssl_sock *ctx, u8 type, const u8 *payload)
+/* What does the helper ask the peer for? */
+static void commit_record(struct kssl_sock *ctx, const struct kssl_op *op, const u8 *payload)
 {
 	bool inner = ctx->tx.dir.epoch->ver->flags & KSSL_V_INNER_TYPE;
 
-	if (type == KSSL_TYPE_HANDSHAKE &&
-	    *payload == (inner ? KSSL_HANDSHAKE_CERTIFICATE_REQUEST : KSSL_HANDSHAKE_HELLO_REQUEST))
+	if (op->type != KSSL_TYPE_HANDSHAKE)
+		return;
+	if (*payload == (inner ? KSSL_HANDSHAKE_CERTIFICATE_REQUEST : KSSL_HANDSHAKE_HELLO_REQUEST))
 		ctx->rx.expects = true;
+	if (inner && *payload == KSSL_HANDSHAKE_KEY_UPDATE &&
+	    op->len == KSSL_MESSAGE_HEADER_LEN + 1)
+		ctx->rx.updates_asked +=
+			payload[KSSL_MESSAGE_HEADER_LEN] == KSSL_UPDATE_REQUESTED;
 }
 
 static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e, u8 request)
@@ -745,7 +750,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 			break;
 		}
 		case KSSL_OP_RECORD:
-			commit_record(ctx, op.type, payload);
+			commit_record(ctx, &op, payload);
 			break;
 		case KSSL_OP_RELEASE:
 			commit_release(ctx);

@@ -98,6 +98,18 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	return 0;
 }
 
+/* What cannot be sealed ends the connection; but a lack of memory is no reason. */
+static int fail_to_seal(struct kssl_sock *ctx, int ret)
+{
+	bool expired = ret == -EKEYEXPIRED;
+
+	kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
+		  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
+		  expired ? "the sequence numbers of the sending key are used up" :
+			    "a record could not be sealed");
+	return expired ? -EKEYEXPIRED : -EIO;
+}
+
 /**
  * kssl_tx_seal_open() - finish the record that MSG_MORE left open
  * @ctx: connection
@@ -122,10 +134,7 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 		return 0;
 	}
 	kssl_buf_free(buf);
-	kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
-		  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-		  "a record could not be sealed");
-	return ret;
+	return fail_to_seal(ctx, ret);
 }
 
 /**
@@ -438,11 +447,7 @@ static int settle(struct kssl_sock *ctx, bool now)
 		return -EAGAIN;
 	}
 	WRITE_ONCE(tx->due, 0);
-	if (ret)
-		kssl_fail(ctx, ret == -EKEYEXPIRED ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
-			  ret == -EKEYEXPIRED ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-			  "an answer to the peer could not be sealed");
-	return ret;
+	return ret ? fail_to_seal(ctx, ret) : 0;
 }
 
 /* ---- the system call ---- */
@@ -559,14 +564,8 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	if (ctx->tx.open == buf)
 		kssl_tx_set_open(&ctx->tx, NULL);
 	if (ret) {
-		bool expired = ret == -EKEYEXPIRED;
-
 		kssl_buf_free(buf);
-		kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
-			  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
-			  expired ? "the sequence numbers of the sending key are used up" :
-				    "a record could not be sealed");
-		ret = expired ? -EKEYEXPIRED : -EIO;
+		ret = fail_to_seal(ctx, ret);
 	} else {
 		kssl_tx_queue(ctx, buf);
 		/* What TCP cannot take now is queued; the bytes count as sent. */

@@ -23,14 +23,6 @@ static void expect_waits(struct conn *c, int waits)
 	EQ(status_of(c->fd).waits, waits);
 }
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 100);
-	peer_expect_pattern(&c->peer, 0, 100);
-	peer_send_pattern(&c->peer, 0, 100, 100);
-	recv_pattern(c->fd, 0, 100);
-}
-
 /* The helper of a connection is told that it is over. */
 static void expect_told(struct conn *c)
 {
@@ -120,11 +112,11 @@ static void helper_answers(void)
 		expect_waits(&c, KSSL_WAITS_HELPER);
 		control_op(c.control, KSSL_OP_CONTINUE);
 		expect_waits(&c, 0);
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 	}
 	SYS(set_policy(c.fd, &(struct kssl_policy){ .helper_ms = 1 }));
 	usleep(LONG_AFTER);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -139,7 +131,7 @@ static void helper_owes_nothing(void)
 	wait_ready(c.control, POLLIN);
 	usleep(LONG_AFTER);
 	EQ(error_of(c.fd).err, 0);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* ---- the peer ---- */
@@ -173,7 +165,7 @@ static void peer_each_message(void)
 	expect_waits(&c, KSSL_WAITS_PEER);
 	control_op(c.control, KSSL_OP_RELEASE);
 	expect_waits(&c, 0);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 static void stands_while_helper_has_it(void)
@@ -204,7 +196,7 @@ static void stops_at_the_end(void)
 	SYS(batch_write(b, c.control));
 	SYS(set_policy(c.fd, &(struct kssl_policy){ .peer_ms = 1 }));
 	usleep(LONG_AFTER);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -235,7 +227,7 @@ static void not_in_plain_phase(void)
 	EQ(error_of(c.fd).err, 0);
 	conn_hand_over(&c);
 	usleep(LONG_AFTER);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* ---- AWAIT ---- */
@@ -245,7 +237,7 @@ static void await(void)
 	struct conn c;
 
 	conn_open_policy(&c, &peer_soon);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	control_op(c.control, KSSL_OP_AWAIT);
 	expect_timeout(&c, KSSL_WHO_PEER);
 	peer_expect_alert(&c.peer, FATAL, INTERNAL_ERROR);
@@ -263,7 +255,7 @@ static void await_holds_nothing(void)
 	SYS(batch_write(b, c.control));
 	peer_expect_message(&c.peer, HELLO_REQUEST, 0);
 	expect_waits(&c, KSSL_WAITS_PEER);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).tx.state, KSSL_STATE_ACTIVE);
 }
 
@@ -278,7 +270,7 @@ static void await_until(int op)
 	expect_waits(&c, 0);
 	SYS(set_policy(c.fd, &(struct kssl_policy){ .peer_ms = 1 }));
 	usleep(LONG_AFTER);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(error_of(c.fd).err, 0);
 }
 

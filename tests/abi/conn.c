@@ -195,6 +195,14 @@ void conn_open_attended(struct conn *c)
 	conn_hand_over(c);
 }
 
+void conn_end(struct conn *c)
+{
+	close(c->fd);
+	if (c->control >= 0)
+		close(c->control);
+	close(c->peer.fd);
+}
+
 void conn_open_policy(struct conn *c, const struct kssl_policy *policy)
 {
 	struct keys tx = make_keys(1), rx = make_keys(2);
@@ -356,6 +364,14 @@ void recv_pattern(int fd, size_t at, size_t len)
 	}
 	check_pattern(data, at, len);
 	free(data);
+}
+
+void conn_both_ways(struct conn *c, size_t len, size_t step)
+{
+	send_pattern(c->fd, 0, len);
+	peer_expect_pattern(&c->peer, 0, len);
+	peer_send_pattern(&c->peer, 0, len, step);
+	recv_pattern(c->fd, 0, len);
 }
 
 size_t send_until_full(int fd, size_t at)

@@ -47,6 +47,9 @@ void conn_open_attended(struct conn *c);
 /* Likewise, under a policy; in TLS 1.3 the keys come with their secrets, where that may be. */
 void conn_open_policy(struct conn *c, const struct kssl_policy *policy);
 
+/* Close whatever of it is open. */
+void conn_end(struct conn *c);
+
 /* Where no memory is, which the compiler of a test cannot tell. */
 extern void *nowhere;
 
@@ -74,6 +77,8 @@ void expect_typed(int fd, uint8_t type, const void *data, size_t len);
 /* Application data: @len bytes of pattern() from @at on. */
 void send_pattern(int fd, size_t at, size_t len);
 void recv_pattern(int fd, size_t at, size_t len);
+/* @len bytes each way arrive, the peer's in records of @step: so far all was done, and in order. */
+void conn_both_ways(struct conn *c, size_t len, size_t step);
 /* Write without waiting until nothing goes any more; bytes of pattern() sent. */
 size_t send_until_full(int fd, size_t at);
 /* The same until the peer's window is full too, so that it stays so. */

@@ -451,14 +451,6 @@ static void expect_end(struct conn *c)
 	EQ(record[1], INTERNAL_ERROR);
 }
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 1000);
-	peer_expect_pattern(&c->peer, 0, 1000);
-	peer_send_pattern(&c->peer, 0, 1000, 300);
-	recv_pattern(c->fd, 0, 1000);
-}
-
 static void expect_death(struct conn *c)
 {
 	struct kssl_error e;
@@ -506,7 +498,7 @@ static void run_until(const struct script *s, const struct kssl_policy *p, unsig
 	} else {
 		if (fate == ORPHAN)
 			s->orphan(&c);
-		both_ways(&c);
+		conn_both_ways(&c, 1000, 300);
 		EQ(error_of(c.fd).err, 0);
 		EQ(status_of(c.fd).orphan, !!(p->flags & KSSL_POLICY_ORPHAN));
 	}
@@ -553,10 +545,10 @@ static void nonsense(const struct script *s)
 	start_helper(&h, &c, s, 1);
 	for (n = 0; s->steps[n].help; n++)
 		do_step(&h, &c, s, n);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	EQ(error_of(c.fd).err, 0);
 	kill_helper(&h);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 }
 
 static void handshake_nonsense(void)
@@ -657,7 +649,7 @@ static void wrong_secret(void)
 	other.secret[0] ^= 1;
 	conn_hand_over_keys(&c, &tx, &other);
 	c.peer.tx = rx;
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_send(&c.peer, DATA, secret, sizeof(secret));
 	expect_bad_mac(&c);

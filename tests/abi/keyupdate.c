@@ -20,23 +20,6 @@ static void open_updates(struct conn *c)
 	conn_open_policy(c, &updates);
 }
 
-/* Everything so far was done, and in order: a byte each way is, too. */
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 100);
-	peer_expect_pattern(&c->peer, 0, 100);
-	peer_send_pattern(&c->peer, 0, 100, 100);
-	recv_pattern(c->fd, 0, 100);
-}
-
-static void end(struct conn *c)
-{
-	close(c->fd);
-	if (c->control >= 0)
-		close(c->control);
-	close(c->peer.fd);
-}
-
 static void expect_counts(struct conn *c, unsigned int sent, unsigned int received)
 {
 	struct kssl_status s = status_of(c->fd);
@@ -75,7 +58,7 @@ static void not_requested(void)
 	recv_pattern(c.fd, 0, 100);
 	expect_told(&c, 1, 2);
 	expect_counts(&c, 0, 1);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	/* no answer went out in between */
 	expect_counts(&c, 0, 1);
 }
@@ -96,7 +79,7 @@ static void requested(void)
 	peer_expect_pattern(&c.peer, 100, 100);
 	expect_told(&c, 2, 2);
 	expect_counts(&c, 1, 1);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* Nobody reads, nobody writes: the answer comes, and the helper is told. */
@@ -108,7 +91,7 @@ static void requested_of_nobody(void)
 	peer_send_update(&c.peer, UPDATE_REQUESTED);
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	expect_told(&c, 2, 2);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* The reader sleeps all the time and sees only data. */
@@ -139,7 +122,7 @@ static void many_with_data(void)
 	CHECK(i >= 1 && i <= 34);
 	expect_told(&c, 1 + i, 101);
 	expect_counts(&c, i, 100);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* Each answered before the next comes: as many answers as requests. */
@@ -152,7 +135,7 @@ static void ping_pong(void)
 	for (i = 0; i < 50; i++) {
 		peer_send_update(&c.peer, UPDATE_REQUESTED);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 	}
 	expect_told(&c, 51, 51);
 	expect_counts(&c, 50, 50);
@@ -264,7 +247,7 @@ static void not_useless(void)
 		for (i = 0; i < 8; i++)
 			peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
 	}
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).key_updates_received, 24);
 	for (i = 0; i < 6; i++)
 		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
@@ -284,7 +267,7 @@ static void answer_before_open_record(void)
 	EQ(SYS(send(c.fd, "closed", 6, MSG_NOSIGNAL)), 6);
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_expect(&c.peer, DATA, "openclosed", 10);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* After our close_notify nothing is sent any more; what comes is still read. */
@@ -429,7 +412,7 @@ static void waitall_and_peek(void)
 	check_pattern(data, 0, 1000);
 	EQ(SYS(recv(c.fd, data, 1000, MSG_WAITALL)), 1000);
 	check_pattern(data, 0, 1000);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	expect_counts(&c, 0, 10);
 }
 
@@ -453,7 +436,7 @@ static void spliced(void)
 		check_pattern(data, at, n);
 		at += n;
 	}
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	expect_counts(&c, 0, 10);
 }
 
@@ -476,7 +459,7 @@ static void narrow_window(void)
 		peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
 	}
 	finish(t);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	expect_counts(&c, 0, 10);
 }
 
@@ -501,7 +484,7 @@ static void crossing(void)
 	peer_expect_pattern(&c.peer, 0, 100);
 	EQ(status_of(c.fd).rx.epoch, 3);
 	EQ(status_of(c.fd).tx.epoch, 3);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* ---- our own ---- */
@@ -549,7 +532,7 @@ static void own_without_policy(void)
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 	peer_expect_message(&c.peer, NEW_SESSION_TICKET, 100);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).tx.epoch, 3);
 }
 
@@ -599,7 +582,7 @@ static void own_refused(void)
 	FAILS(batch_write(b, c.control), EINVAL);
 	at_row("");
 	EQ(status_of(c.fd).tx.epoch, 1);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* Without a secret, in TLS 1.2, in the plain phase: not legal in this state. */
@@ -614,7 +597,7 @@ static void own_impossible(void)
 	conn_hand_over(&c);
 	batch_add(b, KSSL_OP_KEY_UPDATE, 0, "\0", 1);
 	FAILS(batch_write(b, c.control), EINVAL);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* At most 8 in a batch. */
@@ -633,7 +616,7 @@ static void own_many(void)
 	SYS(batch_write(b, c.control));
 	for (i = 0; i < 8; i++)
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* While the kernel may change the key at any time, the helper must hold sending to. */
@@ -647,7 +630,7 @@ static void key_not_held(void)
 	batch_key(b, KSSL_OP_TX_KEY, &tx);
 	FAILS(batch_write(b, c.control), EINVAL);
 	EQ(status_of(c.fd).tx.epoch, 1);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* A key of the helper in between, with a secret of its own. */
@@ -670,7 +653,7 @@ static void key_between(void)
 	peer_expect(&c.peer, HANDSHAKE, message, 5);
 	c.peer.rx = tx;
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).tx.epoch, 4);
 }
 
@@ -692,7 +675,7 @@ static void to_the_helper(struct conn *c)
 	SYS(batch_write(b, c->control));
 	free(b);
 	c->peer.tx = rx;
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 	EQ(status_of(c->fd).key_updates_received, 0);
 	EQ(status_of(c->fd).rx.epoch, 2);
 }
@@ -724,7 +707,7 @@ static void policy_changes(void)
 	conn_open_policy(&c, &(struct kssl_policy){});
 	SYS(set_policy(c.fd, &updates));
 	peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	expect_counts(&c, 0, 1);
 	expect_told(&c, 1, 2);
 	SYS(set_policy(c.fd, &(struct kssl_policy){}));
@@ -763,12 +746,12 @@ static void split(void)
 		SYS(batch_write(b, c.control));
 		free(b);
 		c.peer.tx = rx;
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		/* and the next one is the kernel's again */
 		peer_send_update(&c.peer, UPDATE_REQUESTED);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-		both_ways(&c);
-		end(&c);
+		conn_both_ways(&c, 100, 100);
+		conn_end(&c);
 	}
 }
 
@@ -789,10 +772,10 @@ static void behind_a_ticket(void)
 	batch_op(b, KSSL_OP_CONTINUE);
 	SYS(batch_write(b, c.control));
 	c.peer.tx = rx;
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	/* the next record is one of the kernel again */
 	peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).key_updates_received, 1);
 }
 
@@ -831,10 +814,10 @@ static void inside_a_ticket(void)
 	peer_send(&c.peer, HANDSHAKE, message + 45, len - 45);
 	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, message + 45, len - 45);
 	control_op(c.control, KSSL_OP_CONTINUE);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).key_updates_received, 0);
 	peer_send_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(status_of(c.fd).key_updates_received, 1);
 }
 
@@ -902,7 +885,7 @@ static void not_a_key_update(void)
 		EQ(status_of(c.fd).rx.state, KSSL_STATE_HELD);
 		EQ(status_of(c.fd).key_updates_received, 0);
 		EQ(status_of(c.fd).rx.epoch, 1);
-		end(&c);
+		conn_end(&c);
 	}
 }
 
@@ -922,7 +905,7 @@ static void interleaved(uint8_t type, const char *content, size_t len)
 		peer_send(&c.peer, type, content, len);
 		FAILS(recv(c.fd, &byte, 1, 0), EPROTO);
 		peer_expect_alert(&c.peer, FATAL, UNEXPECTED_MESSAGE);
-		end(&c);
+		conn_end(&c);
 	}
 }
 

@@ -27,22 +27,6 @@ static void open_orphan(struct conn *c)
 	open_orphan_policy(c, &orphans);
 }
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 1000);
-	peer_expect_pattern(&c->peer, 0, 1000);
-	peer_send_pattern(&c->peer, 0, 1000, 300);
-	recv_pattern(c->fd, 0, 1000);
-}
-
-static void end(struct conn *c)
-{
-	close(c->fd);
-	if (c->control >= 0)
-		close(c->control);
-	close(c->peer.fd);
-}
-
 static void expect_failure(struct conn *c, int error, int who, int alert)
 {
 	struct kssl_error e;
@@ -74,7 +58,7 @@ static void lives(void)
 	EQ(s.attended, 0);
 	EQ(s.orphan, 1);
 	EQ(s.waits, 0);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	SYS(shutdown(c.fd, SHUT_WR));
 	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
 	EQ(error_of(c.fd).err, 0);
@@ -93,7 +77,7 @@ static void stays_one(void)
 	CHECK(set_key(c.fd, KSSL_TX_KEY, &k) < 0);
 	CHECK(set_key(c.fd, KSSL_RX_KEY, &k) < 0);
 	FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)), ESRCH);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 }
 
 /* A helper that dies with data under way in both directions changes nothing. */
@@ -173,7 +157,7 @@ static void tickets(void)
 	}
 	peer_send_pattern(&c.peer, 0, 1000, 300);
 	recv_pattern(c.fd, 0, 1000);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -213,8 +197,8 @@ static void key_update_split(void)
 		peer_send_pattern(&c.peer, 0, 100, 100);
 		recv_pattern(c.fd, 0, 100);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-		both_ways(&c);
-		end(&c);
+		conn_both_ways(&c, 1000, 300);
+		conn_end(&c);
 	}
 	open_orphan(&c);
 	len = make_message(NEW_SESSION_TICKET, 100, messages);
@@ -225,7 +209,7 @@ static void key_update_split(void)
 	peer_send_pattern(&c.peer, 0, 100, 100);
 	recv_pattern(c.fd, 0, 100);
 	peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 }
 
 /* The octets of one inside of a ticket are none. */
@@ -240,7 +224,7 @@ static void key_update_inside(void)
 	peer_send(&c.peer, HANDSHAKE, message, 40);
 	peer_send(&c.peer, HANDSHAKE, message + 40, 5);
 	peer_send(&c.peer, HANDSHAKE, message + 45, len - 45);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	EQ(status_of(c.fd).key_updates_received, 0);
 }
 
@@ -303,7 +287,7 @@ static void fatal(void)
 		/* what came before is read */
 		recv_pattern(c.fd, 0, 100);
 		expect_failure(&c, b->error, KSSL_WHO_KERNEL, b->alert);
-		end(&c);
+		conn_end(&c);
 	}
 }
 
@@ -328,9 +312,9 @@ static void without_secret(void)
 	SYS(set_policy(c.fd, &orphans));
 	conn_hand_over_keys(&c, &tx, &rx);
 	orphan(&c);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send_message(&c.peer, NEW_SESSION_TICKET, 100);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send(&c.peer, HANDSHAKE, message, make_key_update(UPDATE_NOT_REQUESTED, message));
 	expect_failure(&c, ESRCH, KSSL_WHO_KERNEL, INTERNAL_ERROR);
 }
@@ -353,7 +337,7 @@ static void hello_request(void)
 	peer_send(&c.peer, HANDSHAKE, "\0\0", 2);
 	peer_send(&c.peer, HANDSHAKE, "\0\0", 2);
 	peer_send(&c.peer, HANDSHAKE, "\0\0\0\0\0\0\0\0", 8);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -386,7 +370,7 @@ static void client_hello_split(void)
 	for (i = 0; i < len; i += 300)
 		peer_send(&c.peer, HANDSHAKE, message + i, len - i < 300 ? len - i : 300);
 	peer_expect_alert(&c.peer, WARNING, NO_RENEGOTIATION);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 }
 
 /* A peer that does not read: a refusal or two wait for it, not one for each. */
@@ -468,7 +452,7 @@ static void starts_too_often(void)
 	for (i = 0; i < 5; i++) {
 		peer_send_message(&c.peer, CLIENT_HELLO, 50);
 		peer_expect_alert(&c.peer, WARNING, NO_RENEGOTIATION);
-		both_ways(&c);
+		conn_both_ways(&c, 1000, 300);
 	}
 	peer_send_message(&c.peer, CLIENT_HELLO, 50);
 	expect_failure(&c, EDQUOT, KSSL_WHO_KERNEL, UNEXPECTED_MESSAGE);
@@ -483,7 +467,7 @@ static void too_long(void)
 	peer_send_message(&c.peer, is_13() ? NEW_SESSION_TICKET : CLIENT_HELLO, 1000);
 	if (!is_13())
 		peer_expect_alert(&c.peer, WARNING, NO_RENEGOTIATION);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send_message(&c.peer, is_13() ? NEW_SESSION_TICKET : CLIENT_HELLO, 1001);
 	expect_failure(&c, EDQUOT, KSSL_WHO_KERNEL, UNEXPECTED_MESSAGE);
 }
@@ -575,8 +559,8 @@ static void left_ticket(void)
 		leave_with(&c, message, len, how);
 		EQ(status_of(c.fd).orphan, 1);
 		expect_open_record(&c);
-		both_ways(&c);
-		end(&c);
+		conn_both_ways(&c, 1000, 300);
+		conn_end(&c);
 	}
 }
 
@@ -594,9 +578,9 @@ static void left_key_update(void)
 		EQ(SYS(send(c.fd, "shut", 4, MSG_NOSIGNAL)), 4);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 		peer_expect(&c.peer, DATA, "openshut", 8);
-		both_ways(&c);
+		conn_both_ways(&c, 1000, 300);
 		EQ(status_of(c.fd).key_updates_received, 1);
-		end(&c);
+		conn_end(&c);
 	}
 }
 
@@ -621,8 +605,8 @@ static void left_half(void)
 		/* the half may have held what was open, or not */
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 		peer_expect(&c.peer, DATA, "openshut", 8);
-		both_ways(&c);
-		end(&c);
+		conn_both_ways(&c, 1000, 300);
+		conn_end(&c);
 	}
 }
 
@@ -643,8 +627,8 @@ static void left_continued_half(void)
 		peer_send(&c.peer, HANDSHAKE, message + at, 5 - at);
 		next_generation(&c.peer.tx);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
-		both_ways(&c);
-		end(&c);
+		conn_both_ways(&c, 1000, 300);
+		conn_end(&c);
 	}
 }
 
@@ -656,7 +640,7 @@ static void left_bad(void)
 	for (how = UNREAD; how <= READ; how++) {
 		leave_with(&c, "\15\0\0\2xx", 6, how);
 		expect_failure(&c, ESRCH, KSSL_WHO_KERNEL, INTERNAL_ERROR);
-		end(&c);
+		conn_end(&c);
 	}
 }
 
@@ -678,8 +662,8 @@ static void left_hello(void)
 			orphan(&c);
 			if (type == CLIENT_HELLO)
 				peer_expect_alert(&c.peer, WARNING, NO_RENEGOTIATION);
-			both_ways(&c);
-			end(&c);
+			conn_both_ways(&c, 1000, 300);
+			conn_end(&c);
 		}
 }
 
@@ -691,7 +675,7 @@ static void left_alert(void)
 	peer_send_alert(&c.peer, WARNING, is_13() ? USER_CANCELED : NO_RENEGOTIATION);
 	wait_ready(c.control, POLLIN);
 	orphan(&c);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 }
 
 /* ---- in mid-handshake ---- */
@@ -748,7 +732,7 @@ static void without_policy(void)
 
 	open_orphan_policy(&c, &(struct kssl_policy){});
 	EQ(status_of(c.fd).orphan, 0);
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send_message(&c.peer, is_13() ? NEW_SESSION_TICKET : HELLO_REQUEST, 0);
 	expect_failure(&c, ESRCH, KSSL_WHO_KERNEL, INTERNAL_ERROR);
 }
@@ -760,7 +744,7 @@ static void policy_too_late(void)
 
 	open_orphan_policy(&c, &(struct kssl_policy){});
 	SYS(set_policy(c.fd, &orphans));
-	both_ways(&c);
+	conn_both_ways(&c, 1000, 300);
 	peer_send_message(&c.peer, is_13() ? NEW_SESSION_TICKET : HELLO_REQUEST, 0);
 	expect_failure(&c, ESRCH, KSSL_WHO_KERNEL, INTERNAL_ERROR);
 }

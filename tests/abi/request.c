@@ -54,14 +54,6 @@ static void open_conn(struct conn *c)
 	conn_open_policy(c, &(struct kssl_policy){});
 }
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 100);
-	peer_expect_pattern(&c->peer, 0, 100);
-	peer_send_pattern(&c->peer, 0, 100, 100);
-	recv_pattern(c->fd, 0, 100);
-}
-
 /**
  * struct asker - a thread that asks
  * @c: connection
@@ -104,7 +96,7 @@ static void blocking(void)
 			last = id;
 			EQ(outcome(c.fd), EINPROGRESS);
 			/* meanwhile data goes on */
-			both_ways(&c);
+			conn_both_ways(&c, 100, 100);
 			answer(&c, id, errors[i]);
 			finish(t);
 			EQ(a.error, errors[i]);
@@ -112,7 +104,7 @@ static void blocking(void)
 			EQ(outcome(c.fd), errors[i]);
 		}
 	/* whatever the helper says of it, the connection lives */
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	EQ(error_of(c.fd).err, 0);
 }
 
@@ -295,7 +287,7 @@ static void helper_leaves(void)
 		EQ(outcome(c.fd), ESRCH);
 		FAILS(ask(c.fd, KSSL_RENEG_FULL), ESRCH);
 		/* a handshake that has not begun is no loss */
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		EQ(error_of(c.fd).err, 0);
 	}
 }
@@ -311,7 +303,7 @@ static void helper_leaves_orphan(void)
 	close(c.control);
 	finish(t);
 	EQ(a.error, ESRCH);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 static void helper_leaves_midway(void)
@@ -445,7 +437,7 @@ static void unattended(void)
 
 	conn_open(&c);
 	FAILS(ask(c.fd, KSSL_RENEG_FULL), EOPNOTSUPP);
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 }
 
 /* One direction is closed: no handshake can run. */
@@ -524,7 +516,7 @@ static void with_key_update(void)
 		SYS(batch_write(b, c.control));
 		finish(t);
 		EQ(a.error, 0);
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 	}
 	EQ(status_of(c.fd).rx.epoch, 21);
 	EQ(status_of(c.fd).tx.epoch, 21);

@@ -299,6 +299,22 @@ static void next(struct kunit *test)
 	}
 }
 
+/* With blocks of 64 bits it is blocks that are counted: IV, content, MAC. */
+static void cost(struct kunit *test)
+{
+	struct kssl_cipher cipher = { .explicit_len = 8, .tag_len = 20 };
+	const struct kssl_suite suite = { .cipher = &cipher };
+	const struct kssl_epoch e = { .suite = &suite };
+
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 0), 1);
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 16384), 1);
+	cipher.unit = 8;
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 0), 4);
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 4), 4);
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 5), 5);
+	KUNIT_EXPECT_EQ(test, kssl_epoch_cost(&e, 16384), 2052);
+}
+
 /* RFC 8448 3, server_application_traffic_secret_0 */
 static void rfc8448(struct kunit *test)
 {
@@ -336,6 +352,7 @@ static struct kunit_case keys_cases[] = {
 	KUNIT_CASE(secret_lengths),
 	KUNIT_CASE(rfc8448),
 	KUNIT_CASE(next),
+	KUNIT_CASE(cost),
 	{}
 };
 

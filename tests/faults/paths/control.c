@@ -11,14 +11,6 @@ static const uint8_t answer[] = { 22, 3, 3, 0, 6, 2, 0, 0, 2, 1, 2 };
 static const uint8_t request[] = { 0, 0, 0, 0 };
 static uint8_t large[16384];
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 100);
-	peer_expect_pattern(&c->peer, 0, 100);
-	peer_send_pattern(&c->peer, 0, 100, 100);
-	recv_pattern(c->fd, 0, 100);
-}
-
 static void end(struct conn *c)
 {
 	close(c->fd);
@@ -102,7 +94,7 @@ static void expect_raw(struct conn *c)
 	expect_answer(c);
 	/* and not once more */
 	conn_hand_over(c);
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 }
 
 void path_batch_raw(const struct source *s)
@@ -133,7 +125,7 @@ static void build_keys(struct conn *c, struct batch *b)
 static void expect_keys(struct conn *c)
 {
 	expect_answer(c);
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 }
 
 void path_batch_keys(const struct source *s)
@@ -150,7 +142,7 @@ static void build_record(struct conn *c, struct batch *b)
 static void expect_record(struct conn *c)
 {
 	peer_expect(&c->peer, HANDSHAKE, request, sizeof(request));
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 }
 
 void path_batch_record(const struct source *s)
@@ -205,7 +197,7 @@ static void expect_all(struct conn *c)
 	c->peer.rx = make_keys(3);
 	c->peer.tx = make_keys(4);
 	peer_expect(&c->peer, HANDSHAKE, large, sizeof(large));
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 	EQ(status_of(c->fd).handshakes, 2);
 }
 
@@ -229,7 +221,7 @@ static void expect_large(struct conn *c)
 
 	for (i = 0; i < 3; i++)
 		peer_expect(&c->peer, HANDSHAKE, large, sizeof(large));
-	both_ways(c);
+	conn_both_ways(c, 100, 100);
 }
 
 void path_batch_large(const struct source *s)

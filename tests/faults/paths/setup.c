@@ -7,14 +7,6 @@
 #include <unistd.h>
 #include "fault.h"
 
-static void both_ways(struct conn *c)
-{
-	send_pattern(c->fd, 0, 100);
-	peer_expect_pattern(&c->peer, 0, 100);
-	peer_send_pattern(&c->peer, 0, 100, 100);
-	recv_pattern(c->fd, 0, 100);
-}
-
 static void end(struct conn *c)
 {
 	EQ(error_of(c->fd).err, 0);
@@ -38,7 +30,7 @@ void path_attach(const struct source *s)
 		if (WITH_FAULT(s, nth, hit, attach(c.fd)))
 			SYS(attach(c.fd));
 		conn_keys(&c);
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		end(&c);
 	}
 	fault_count(s, nth - 2, 0);
@@ -65,7 +57,7 @@ void path_control(const struct source *s)
 			c.control = SYS(take_control(c.fd));
 		}
 		conn_hand_over(&c);
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		end(&c);
 	}
 	fault_count(s, nth - 2, 0);
@@ -92,7 +84,7 @@ static void walk_key(const struct source *s, int option)
 			SYS(set_key(c.fd, KSSL_RX_KEY, &c.peer.tx));
 		else
 			SYS(set_key(c.fd, KSSL_TX_KEY, &c.peer.rx));
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		end(&c);
 	}
 	fault_count(s, nth - 2, 0);
@@ -135,7 +127,7 @@ void path_rekey(const struct source *s)
 		}
 		peer_expect(&c.peer, DATA, "open", 4);
 		c.peer.rx = next;
-		both_ways(&c);
+		conn_both_ways(&c, 100, 100);
 		end(&c);
 	}
 	fault_count(s, nth - 2, dead);
@@ -170,7 +162,7 @@ void path_status(const struct source *s)
 		WITH_FAULT(s, nth, hit, call_status(c.fd));
 	for (more = 1, hit = 1; hit; more++)
 		WITH_FAULT(s, more, hit, call_error(c.fd));
-	both_ways(&c);
+	conn_both_ways(&c, 100, 100);
 	end(&c);
 	fault_count(s, nth + more - 4, 0);
 }

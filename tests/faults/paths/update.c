@@ -19,14 +19,6 @@ static void both_ways(struct conn *c)
 	recv_pattern(c->fd, 0, 100);
 }
 
-static void end(struct conn *c)
-{
-	close(c->fd);
-	if (c->control >= 0)
-		close(c->control);
-	close(c->peer.fd);
-}
-
 /* Nothing was lost: each KeyUpdate happened once. */
 static void expect_updates(struct conn *c, unsigned int received)
 {
@@ -62,7 +54,7 @@ void path_update_recv(const struct source *s)
 		expect_updates(&c, 1);
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 		both_ways(&c);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, nth - 2, 0);
 }
@@ -89,7 +81,7 @@ void path_update_send(const struct source *s)
 			/* a record half encrypted is no use */
 			EQ(error_of(c.fd).err, EIO);
 			dead++;
-			end(&c);
+			conn_end(&c);
 			continue;
 		}
 		if (n < 0)
@@ -98,7 +90,7 @@ void path_update_send(const struct source *s)
 			EQ(n, 100);
 		CHECK(peer_expect_pattern_updates(&c.peer, 0, 200) >= 1);
 		both_ways(&c);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, nth - 2, dead);
 }
@@ -121,7 +113,7 @@ void path_update_batch(const struct source *s)
 		if (WITH_FAULT(s, nth, hit, batch_write(b, c.control)) < 0) {
 			if (error_of(c.fd).err) {
 				peer_expect_alert(&c.peer, FATAL, INTERNAL_ERROR);
-				end(&c);
+				conn_end(&c);
 				dead++;
 				continue;
 			}
@@ -137,7 +129,7 @@ void path_update_batch(const struct source *s)
 		peer_expect_update(&c.peer, UPDATE_NOT_REQUESTED);
 		EQ(status_of(c.fd).tx.epoch, 3);
 		both_ways(&c);
-		end(&c);
+		conn_end(&c);
 	}
 	free(b);
 	fault_count(s, nth - 2, dead);
@@ -161,7 +153,7 @@ static void walk_orphan(const struct source *s, const void *content, size_t len,
 		EQ(status_of(c.fd).orphan, 1);
 		both_ways(&c);
 		expect_updates(&c, update);
-		end(&c);
+		conn_end(&c);
 	}
 	/* a ticket is dropped without any memory */
 	if (update)
@@ -224,7 +216,7 @@ void path_options(const struct source *s)
 		}
 	send_pattern(c.fd, 0, 100);
 	peer_expect_pattern(&c.peer, 0, 100);
-	end(&c);
+	conn_end(&c);
 	fault_count(s, faults, 0);
 }
 
@@ -250,7 +242,7 @@ void path_request(const struct source *s)
 		SYS(batch_write(b, c.control));
 	}
 	free(b);
-	end(&c);
+	conn_end(&c);
 	fault_count(s, nth - 2, 0);
 }
 
@@ -277,7 +269,7 @@ void path_work_update(const struct source *s)
 		misses = hit ? 0 : misses + 1;
 		both_ways(&c);
 		expect_updates(&c, 1);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, hits, 0);
 }
@@ -306,7 +298,7 @@ void path_work_orphan(const struct source *s)
 		recv_pattern(c.fd, 0, 100);
 		both_ways(&c);
 		expect_updates(&c, 1);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, hits, 0);
 }

@@ -8,14 +8,6 @@
 
 static const uint8_t request[] = { 0, 0, 0, 0 };
 
-static void end(struct conn *c)
-{
-	close(c->fd);
-	if (c->control >= 0)
-		close(c->control);
-	close(c->peer.fd);
-}
-
 /* A work of somebody else may have met the failure, so a miss is asked for twice. */
 #define EACH_FAULT(nth, misses) for (misses = 0, nth = 1; misses < 2; nth++)
 
@@ -67,7 +59,7 @@ static void walk_record(const struct source *s, size_t ahead)
 			CHECK(hit);
 			expect_dead(s, &c);
 			dead++;
-			end(&c);
+			conn_end(&c);
 			continue;
 		}
 		if (ahead)
@@ -79,7 +71,7 @@ static void walk_record(const struct source *s, size_t ahead)
 		recv_pattern(c.fd, ahead, 100);
 		send_pattern(c.fd, 0, 100);
 		peer_expect_pattern(&c.peer, 0, 100);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, hits, dead);
 }
@@ -127,7 +119,7 @@ void path_work_push(const struct source *s)
 		misses = hit ? 0 : misses + 1;
 		send_pattern(c.fd, sent, 100);
 		peer_expect_pattern(&c.peer, sent, 100);
-		end(&c);
+		conn_end(&c);
 	}
 	free(b);
 	fault_count(s, hits, 0);
@@ -164,7 +156,7 @@ void path_work_alert(const struct source *s)
 		FAILS(recv(c.fd, &byte, 1, 0), error_of(c.fd).err);
 		FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), error_of(c.fd).err);
 		mute += hit && s->what == ENCRYPT && s->error;
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, hits, mute);
 }
@@ -194,13 +186,13 @@ void path_work_close_notify(const struct source *s)
 			EQ(error_of(c.fd).err, s->fatal);
 			FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), s->fatal);
 			dead++;
-			end(&c);
+			conn_end(&c);
 			continue;
 		}
 		EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
 		FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EPIPE);
 		peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
-		end(&c);
+		conn_end(&c);
 	}
 	fault_count(s, hits, dead);
 }
