@@ -12,6 +12,8 @@
  *              HelloRequests and refuses renegotiations.
  * Unattended:  setsockopt(fd, SOL_KSSL, KSSL_TX_KEY / KSSL_RX_KEY) with keys from
  *              elsewhere; control records then travel as control messages.
+ * By a daemon: setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE) finds a helper by way of the
+ *              generic netlink family "kssl"; the application needs no more than that.
  *
  * All lengths are bytes.  All integers are in host order unless a comment says
  * "wire".  Structs start with their size as the caller knows it: a longer one
@@ -38,12 +40,18 @@
  *   ETIMEDOUT      the helper, or the peer in the middle of
  *                  a handshake, did not answer in time       internal_error (80)
  *   ESRCH          the helper is gone                        internal_error (80)
+ *   EUNATCH        KSSL_HANDSHAKE, and no helper listens     none
+ *   EUSERS         KSSL_HANDSHAKE, and too many of the user,
+ *                  the listener or the namespace shake hands none
+ *   ECANCELED      somebody with the right to has ended it   user_canceled (90)
  *   EPIPE          write after close_notify or shutdown      none
  *   ENOKEY         no key and nobody who could bring one     none
  *   EIO            (read) a control record is next and the
  *                  reader gave no room for its type          none, record stays
  *
- * The helper may fail the connection with an errno and alert of its own.
+ * The helper may fail the connection with an errno and alert of its own; kssld does
+ * so with ENOENT (no such profile), EACCES (not for this user), EKEYREJECTED (a
+ * certificate that is not good).
  * KSSL_ERROR tells the cause in full and stays readable.
  *
  * Everything else of the socket is as in TCP, with these differences:
@@ -68,6 +76,7 @@
 #ifndef _UAPI_LINUX_KSSL_H
 #define _UAPI_LINUX_KSSL_H
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
 
 #define KSSL_ULP_NAME		"kssl"
@@ -84,6 +93,10 @@
 #define KSSL_SUITES		6	/* get: array of struct kssl_suite_info */
 #define KSSL_POLICY		7	/* set, get: struct kssl_policy */
 #define KSSL_RENEGOTIATE	8	/* set: int, KSSL_RENEG_*; get: int */
+#define KSSL_HANDSHAKE		9	/* set: struct kssl_handshake; get: int */
+#define KSSL_SESSION		10	/* get: struct kssl_session */
+#define KSSL_PEER_CHAIN		11	/* get: certificates, see struct kssl_session */
+#define KSSL_EXPORTER		12	/* set: struct kssl_exporter; get: what it gave */
 
 /*
  * Control messages (cmsg_level SOL_KSSL).  RECORD_TYPE, unattended sockets only: one
@@ -341,6 +354,8 @@ struct kssl_policy {
 #define KSSL_POLICY_ORPHAN	0x1	/* live on when the helper is gone */
 #define KSSL_POLICY_KEY_UPDATE	0x2	/* the kernel does KeyUpdates, where keys bring a secret */
 #define KSSL_POLICY_IDENTITY	0x4	/* recvmsg() gives KSSL_IDENTITY */
+#define KSSL_POLICY_INSECURE_EOF 0x8	/* FIN without close_notify is an end of file */
+#define KSSL_POLICY_HALF_CLOSE	0x10	/* TLS 1.2: a received close_notify does not end sending */
 
 /*
  * KSSL_RENEGOTIATE asks the helper for a handshake, as connect(2) asks TCP: set waits
@@ -359,6 +374,145 @@ struct kssl_policy {
 #define KSSL_RENEG_RESUME	1	/* client: abbreviated if the server agrees */
 #define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
 #define KSSL_RENEG_REQUIRE_CERT	3	/* server: demand one */
+
+/**
+ * struct kssl_handshake - KSSL_HANDSHAKE: TLS for a program that knows only sockets
+ * @size: sizeof(struct kssl_handshake) as the caller knows it
+ * @flags: KSSL_HANDSHAKE_*
+ * @timeout_ms: for the whole handshake, from when TCP is connected (30000)
+ * @role: KSSL_ROLE_*
+ * @client_cert: server: KSSL_CLIENT_CERT_*
+ * @pins_count: entries used of @pins
+ * @alpn_len: bytes used of @alpn
+ * @profile: zero terminated name of the helper's profile, "" for "client"
+ * @name: zero terminated server name, host name or IP literal: for a client what is
+ *	sent as SNI and verified, and EINVAL if empty; for a server empty
+ * @alpn: protocols in order of preference, each behind an octet with its length (RFC
+ *	7301 3.1); none: the profile's
+ * @pins: SHA-256 of the SubjectPublicKeyInfo of the peer's certificate (RFC 7469 2.4);
+ *	if there are any, one has to match
+ *
+ * Zero and "" mean the default: the helper's, or the number in brackets.
+ *
+ * Legal on a socket with the ULP:
+ *   before connect() or listen(): kept; connect() and writability then mean that TCP
+ *	and TLS are done, and whatever accept() gives shakes hands by itself.  Reads and
+ *	writes of these wait for that, accept() does not.  Again: replaced, for what
+ *	connects or is accepted from then on.
+ *   on a connected socket: as connect(2): waits (SO_SNDTIMEO counts), or is EINPROGRESS
+ *	on a non-blocking socket, which is writable, or has its SO_ERROR, when it is over.
+ * The user, process and cgroup that set it are what the helper's answer depends on,
+ * also for what a listener accepts.
+ *
+ * get tells how the handshake stands: 0 it is done, EINPROGRESS, or the positive errno
+ * it failed with.  ENOTCONN: not begun.
+ *   EINVAL	malformed; a client without a name
+ *   EBADFD	bytes have been sent or read before (see KSSL_HANDSHAKE_AFTER_PLAINTEXT),
+ *		or, for a client, received
+ *   EBUSY	the socket has keys, or a control file
+ *   EALREADY	in progress (non-blocking; else it is waited for)
+ *   EISCONN	done
+ *   EINTR	a signal came; the handshake goes on
+ *   EUNATCH	no helper listens;  EUSERS: too many handshakes at a time
+ * or the error of the connection.
+ */
+#define KSSL_PROFILE_MAX	64
+#define KSSL_NAME_MAX		256
+#define KSSL_ALPN_MAX		128
+#define KSSL_PIN_LEN		32
+#define KSSL_PINS_MAX		4
+
+struct kssl_handshake {
+	__u32	size;
+	__u32	flags;
+	__u32	timeout_ms;
+	__u8	role;
+	__u8	client_cert;
+	__u8	pins_count;
+	__u8	alpn_len;
+	char	profile[KSSL_PROFILE_MAX];
+	char	name[KSSL_NAME_MAX];
+	__u8	alpn[KSSL_ALPN_MAX];
+	__u8	pins[KSSL_PINS_MAX][KSSL_PIN_LEN];
+};
+
+/* struct kssl_handshake.role */
+#define KSSL_ROLE_CLIENT	1
+#define KSSL_ROLE_SERVER	2
+
+/* struct kssl_handshake.flags: plaintext went before, and all that came of it was read (STARTTLS). */
+#define KSSL_HANDSHAKE_AFTER_PLAINTEXT	0x1
+
+/* struct kssl_handshake.client_cert */
+#define KSSL_CLIENT_CERT_PROFILE	0	/* what the profile says */
+#define KSSL_CLIENT_CERT_REQUEST	1	/* at least ask */
+#define KSSL_CLIENT_CERT_REQUIRE	2	/* demand */
+
+/**
+ * struct kssl_session - KSSL_SESSION: what the last handshake has agreed on
+ * @size: bytes the kernel filled in (for KSSL_OP_SESSION: as the caller knows it)
+ * @flags: KSSL_SESSION_*
+ * @verify: X.509 verification code of the peer's certificate, 0: good, or none shown
+ * @chain_len: bytes that KSSL_PEER_CHAIN has, ignored in KSSL_OP_SESSION
+ * @end_point_len: bytes used of @end_point
+ * @reserved: zero
+ * @profile: the helper's profile, zero terminated
+ * @name: server name sent or received as SNI, zero terminated
+ * @alpn: protocol agreed on, zero terminated
+ * @end_point: channel binding tls-server-end-point: hash of the server's certificate
+ *	(RFC 5929 4.1)
+ *
+ * ENODATA before the first handshake is over, and where the helper does not tell.
+ * KSSL_PEER_CHAIN gives the peer's certificates, its own first, each in DER behind its
+ * length in three octets, most significant first (RFC 5246 7.4.2); ENODATA if there are
+ * none, EMSGSIZE if they do not fit.
+ */
+struct kssl_session {
+	__u32	size;
+	__u32	flags;
+	__u32	verify;
+	__u32	chain_len;
+	__u8	end_point_len;
+	__u8	reserved[7];
+	char	profile[KSSL_PROFILE_MAX];
+	char	name[KSSL_NAME_MAX];
+	char	alpn[256];
+	__u8	end_point[64];
+};
+
+/* struct kssl_session.flags */
+#define KSSL_SESSION_RESUMED	0x1
+#define KSSL_SESSION_PEER_CERT	0x2	/* the peer has shown a certificate */
+#define KSSL_SESSION_VERIFIED	0x4	/* and it was verified */
+#define KSSL_SESSION_EMS	0x8	/* extended master secret (RFC 7627) */
+
+#define KSSL_CHAIN_MAX		65536
+
+/**
+ * struct kssl_exporter - KSSL_EXPORTER: keying material for a protocol above (RFC 5705)
+ * @size: sizeof(struct kssl_exporter) as the caller knows it
+ * @len: bytes wanted, at most KSSL_EXPORT_MAX
+ * @has_context: 1 if there is a context, be it empty (RFC 5705 4)
+ * @context_len: bytes used of @context
+ * @reserved: zero
+ * @label: zero terminated, such as EXPORTER-Channel-Binding (RFC 9266)
+ * @context: context value
+ *
+ * The helper computes it, so this is asked, waited for and answered as KSSL_RENEGOTIATE
+ * is, and not both at once; get KSSL_RENEGOTIATE tells how it stands.  Then get
+ * KSSL_EXPORTER gives the bytes, once; ENODATA: there are none.
+ */
+#define KSSL_EXPORT_MAX		1024
+
+struct kssl_exporter {
+	__u32	size;
+	__u16	len;
+	__u8	has_context;
+	__u8	context_len;
+	__u8	reserved[8];
+	char	label[112];
+	__u8	context[128];
+};
 
 /**
  * struct kssl_suite_info - one row of KSSL_SUITES: what this kernel can carry
@@ -419,8 +573,8 @@ struct kssl_suite_info {
  * @epoch: receive epoch the record was read under, 0 in the plain phase; for
  *	KSSL_EV_KEY_UPDATE the one now in use; for KSSL_EV_REQUEST its number
  * @value: sending epoch (RECORD, KSSL_EV_KEY_UPDATE); positive errno
- *	(KSSL_EV_CLOSED, KSSL_EV_FAILED); KSSL_REKEY_* (KSSL_EV_REKEY); KSSL_RENEG_*
- *	(KSSL_EV_REQUEST); else zero
+ *	(KSSL_EV_CLOSED, KSSL_EV_FAILED); KSSL_REKEY_* (KSSL_EV_REKEY); KSSL_RENEG_* or
+ *	KSSL_ASK_EXPORTER (KSSL_EV_REQUEST); else zero
  */
 struct kssl_msg {
 	__u32	len;
@@ -450,7 +604,23 @@ struct kssl_msg {
 #define KSSL_REKEY_RECORDS	0x8
 #define KSSL_REKEY_TIME		0x10
 
+/*
+ * struct kssl_msg.value of KSSL_EV_REQUEST: KSSL_EXPORTER; what is wanted is read with
+ * KSSL_IOC_EXPORTER and answered with KSSL_OP_EXPORTER and KSSL_OP_RESULT.
+ */
+#define KSSL_ASK_EXPORTER	0x100
+
 #define KSSL_MSG_MAX		(16 + 5 + 16384 + 2048)
+
+/*
+ * ioctl() of the control file, for a helper that does not have the socket.  The
+ * argument is a struct that starts with its size, as for the socket option of that
+ * name.  ENOTCONN: the socket is closed.  ENODATA: nothing was asked for.
+ */
+#define KSSL_IOC_STATUS		_IO(0x4b, 1)	/* get: struct kssl_status */
+#define KSSL_IOC_ERROR		_IO(0x4b, 2)	/* get: struct kssl_error */
+#define KSSL_IOC_POLICY		_IO(0x4b, 3)	/* set: struct kssl_policy */
+#define KSSL_IOC_EXPORTER	_IO(0x4b, 4)	/* get: struct kssl_exporter */
 
 /**
  * struct kssl_op - header of one operation of a batch
@@ -491,6 +661,10 @@ struct kssl_op {
  * @KSSL_OP_IDENTITY: what is received from now on is another identity's: exactly,
  *	while receiving is held, else from some record on that nobody has read
  * @KSSL_OP_RESULT: payload struct kssl_result: how what KSSL_EV_REQUEST asked for ended
+ * @KSSL_OP_SESSION: payload struct kssl_session, for the application
+ * @KSSL_OP_PEER_CHAIN: payload as KSSL_PEER_CHAIN gives it, at most KSSL_CHAIN_MAX
+ *	bytes; none: the peer has shown no certificate
+ * @KSSL_OP_EXPORTER: payload of 1 to KSSL_EXPORT_MAX bytes, what KSSL_ASK_EXPORTER wanted
  */
 enum kssl_op_code {
 	KSSL_OP_HOLD = 1,
@@ -507,6 +681,9 @@ enum kssl_op_code {
 	KSSL_OP_AWAIT,
 	KSSL_OP_IDENTITY,
 	KSSL_OP_RESULT,
+	KSSL_OP_SESSION,
+	KSSL_OP_PEER_CHAIN,
+	KSSL_OP_EXPORTER,
 };
 
 /**
@@ -518,5 +695,244 @@ struct kssl_result {
 	__u32	id;
 	__u32	err;
 };
+
+/*
+ * Generic netlink family "kssl", per network namespace: where helpers find sockets
+ * that wait for them, and people see what there is.
+ *
+ * A helper joins the group "helpers", sends KSSL_CMD_VERSION, and KSSL_CMD_ACCEPT until
+ * that is EAGAIN; then again after each KSSL_CMD_READY, and when it has lost messages
+ * (ENOBUFS).  Several helpers may: each socket goes to one of them.  EUNATCH for those
+ * who wait when the last helper leaves comes 5 seconds later, so that it can be
+ * restarted.
+ *
+ * Every failure carries a sentence (NLMSGERR_ATTR_MSG).  "Admin" means CAP_NET_ADMIN in
+ * the user namespace that owns the network namespace.  Who has it not sees its own
+ * user's sockets only.
+ */
+#define KSSL_GENL_NAME			"kssl"
+#define KSSL_GENL_VERSION		1
+#define KSSL_GENL_GROUP_HELPERS		"helpers"	/* KSSL_CMD_READY; admin */
+#define KSSL_GENL_GROUP_EVENTS		"events"	/* KSSL_CMD_EVENT; admin */
+
+/* What changes when a helper and the module cannot work together any more. */
+#define KSSL_ABI			1
+
+/**
+ * enum kssl_cmd - commands of the family
+ * @KSSL_CMD_VERSION: do: takes KSSL_A_ABI, gives KSSL_A_ABI and KSSL_A_MODULE.
+ *	EPROTONOSUPPORT: they do not match; the sentence says what to update
+ * @KSSL_CMD_READY: to "helpers": a socket waits; has what KSSL_CMD_ACCEPT gives, but for
+ *	KSSL_A_CONTROL
+ * @KSSL_CMD_ACCEPT: do, admin: take the socket of KSSL_A_ID, else the one that waits
+ *	longest; gives KSSL_A_CONTROL, which the caller has when sendmsg() returns, and
+ *	what the handshake shall be.  EAGAIN: none waits; ENOENT: not that one; EMFILE,
+ *	ENFILE, ENOMEM, ENOBUFS: it goes on waiting
+ * @KSSL_CMD_CANCEL: do, admin or the socket's user: fail the socket of KSSL_A_ID
+ *	with ECANCELED.  ENOENT
+ * @KSSL_CMD_SESSION: do with KSSL_A_ID (ENOENT), or dump: sockets with the ULP
+ * @KSSL_CMD_FAILURE: dump: the last KSSL_FAILURES_MAX connections that failed and are
+ *	closed, oldest first: what KSSL_CMD_SESSION gave at their end, and KSSL_A_AGE
+ * @KSSL_CMD_STATS: do: counters, KSSL_A_STATS
+ * @KSSL_CMD_RENEGOTIATE: do, admin or the socket's user: KSSL_A_ID, KSSL_A_HOW: as
+ *	KSSL_RENEGOTIATE on a non-blocking socket.  EALREADY, EOPNOTSUPP, ENOTCONN,
+ *	EPIPE, ESRCH, EINVAL likewise; the end is a KSSL_CMD_EVENT
+ * @KSSL_CMD_EVENT: to "events": KSSL_A_EVENT and what KSSL_CMD_SESSION gives
+ */
+enum kssl_cmd {
+	KSSL_CMD_UNSPEC,
+	KSSL_CMD_VERSION,
+	KSSL_CMD_READY,
+	KSSL_CMD_ACCEPT,
+	KSSL_CMD_CANCEL,
+	KSSL_CMD_SESSION,
+	KSSL_CMD_FAILURE,
+	KSSL_CMD_STATS,
+	KSSL_CMD_RENEGOTIATE,
+	KSSL_CMD_EVENT,
+	__KSSL_CMD_MAX,
+};
+
+#define KSSL_CMD_MAX		(__KSSL_CMD_MAX - 1)
+#define KSSL_FAILURES_MAX	128
+
+/**
+ * enum kssl_attr - attributes of the family
+ * @KSSL_A_UNSPEC: unused
+ * @KSSL_A_PAD: for alignment
+ * @KSSL_A_ABI: u32, KSSL_ABI
+ * @KSSL_A_MODULE: string, the module's version
+ * @KSSL_A_ID: u32, number of the socket; none has it again for long
+ * @KSSL_A_CONTROL: s32, file descriptor of the control file
+ * @KSSL_A_ROLE: u8, KSSL_ROLE_*
+ * @KSSL_A_FLAGS: u32, KSSL_HANDSHAKE_*
+ * @KSSL_A_TIMEOUT: u32, milliseconds that are left for the handshake
+ * @KSSL_A_CLIENT_CERT: u8, KSSL_CLIENT_CERT_*
+ * @KSSL_A_PROFILE: string; as asked for, or once there is a session, as it is
+ * @KSSL_A_NAME: string, server name; likewise
+ * @KSSL_A_ALPN: ACCEPT: binary as in struct kssl_handshake; SESSION: what was agreed on
+ * @KSSL_A_PINS: binary, KSSL_PIN_LEN octets each
+ * @KSSL_A_UID: u32, effective user who set KSSL_HANDSHAKE, or else the ULP, in the
+ *	initial user namespace for ACCEPT, in the reader's for SESSION
+ * @KSSL_A_GID: u32, effective group, likewise
+ * @KSSL_A_PID: u32, its process, in the initial pid namespace
+ * @KSSL_A_COMM: string, the process's name
+ * @KSSL_A_CGROUP: u64, its cgroup's id (version 2 hierarchy), 0 if unknown
+ * @KSSL_A_NETNS: u64, inode number of the network namespace
+ * @KSSL_A_LOCAL: binary, struct sockaddr_in or sockaddr_in6
+ * @KSSL_A_PEER: binary, likewise
+ * @KSSL_A_LISTENER: u32, number that all sockets of one listening socket share; none: not
+ *	accepted
+ * @KSSL_A_STATE: u8, KSSL_SESSION_STATE_*
+ * @KSSL_A_TX: nested, enum kssl_attr_dir
+ * @KSSL_A_RX: nested, enum kssl_attr_dir
+ * @KSSL_A_HANDSHAKES: u32, as struct kssl_status.handshakes
+ * @KSSL_A_KEY_UPDATES: u32, of the kernel, both ways
+ * @KSSL_A_HOLDS: u32, as in struct kssl_status
+ * @KSSL_A_HOLD_MAX: u64, nanoseconds, likewise
+ * @KSSL_A_WAITS: u8, KSSL_WAITS_*
+ * @KSSL_A_SESSION_FLAGS: u32, struct kssl_session.flags; none: not known
+ * @KSSL_A_ERROR: u32, positive errno; none: not failed
+ * @KSSL_A_WHO: u8, KSSL_WHO_*
+ * @KSSL_A_ALERT: u8, alert sent, or received if the error is ECONNABORTED
+ * @KSSL_A_X509: u32, X.509 verification code
+ * @KSSL_A_TEXT: string, one sentence
+ * @KSSL_A_AGE: u64, milliseconds: SESSION since the attach, FAILURE since the end
+ * @KSSL_A_HOW: u32, KSSL_RENEG_*
+ * @KSSL_A_EVENT: u8, KSSL_EVENT_NL_*
+ * @KSSL_A_STATS: nested, enum kssl_attr_stats
+ */
+enum kssl_attr {
+	KSSL_A_UNSPEC,
+	KSSL_A_PAD,
+	KSSL_A_ABI,
+	KSSL_A_MODULE,
+	KSSL_A_ID,
+	KSSL_A_CONTROL,
+	KSSL_A_ROLE,
+	KSSL_A_FLAGS,
+	KSSL_A_TIMEOUT,
+	KSSL_A_CLIENT_CERT,
+	KSSL_A_PROFILE,
+	KSSL_A_NAME,
+	KSSL_A_ALPN,
+	KSSL_A_PINS,
+	KSSL_A_UID,
+	KSSL_A_GID,
+	KSSL_A_PID,
+	KSSL_A_COMM,
+	KSSL_A_CGROUP,
+	KSSL_A_NETNS,
+	KSSL_A_LOCAL,
+	KSSL_A_PEER,
+	KSSL_A_LISTENER,
+	KSSL_A_STATE,
+	KSSL_A_TX,
+	KSSL_A_RX,
+	KSSL_A_HANDSHAKES,
+	KSSL_A_KEY_UPDATES,
+	KSSL_A_HOLDS,
+	KSSL_A_HOLD_MAX,
+	KSSL_A_WAITS,
+	KSSL_A_SESSION_FLAGS,
+	KSSL_A_ERROR,
+	KSSL_A_WHO,
+	KSSL_A_ALERT,
+	KSSL_A_X509,
+	KSSL_A_TEXT,
+	KSSL_A_AGE,
+	KSSL_A_HOW,
+	KSSL_A_EVENT,
+	KSSL_A_STATS,
+	__KSSL_A_MAX,
+};
+
+#define KSSL_A_MAX		(__KSSL_A_MAX - 1)
+
+/* KSSL_A_STATE */
+#define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
+#define KSSL_SESSION_STATE_HANDSHAKE	2	/* the first one */
+#define KSSL_SESSION_STATE_ATTENDED	3
+#define KSSL_SESSION_STATE_ORPHAN	4
+#define KSSL_SESSION_STATE_UNATTENDED	5	/* keys by setsockopt, or none yet */
+#define KSSL_SESSION_STATE_FAILED	6
+
+/**
+ * enum kssl_attr_dir - of KSSL_A_TX and KSSL_A_RX, as in struct kssl_dir_status
+ * @KSSL_A_DIR_UNSPEC: unused
+ * @KSSL_A_DIR_PAD: for alignment
+ * @KSSL_A_DIR_VERSION: u16
+ * @KSSL_A_DIR_SUITE: u16
+ * @KSSL_A_DIR_STATE: u8
+ * @KSSL_A_DIR_FLAGS: u8
+ * @KSSL_A_DIR_EPOCH: u32
+ * @KSSL_A_DIR_SEQ: u64
+ * @KSSL_A_DIR_RECORDS: u64
+ * @KSSL_A_DIR_BYTES: u64
+ */
+enum kssl_attr_dir {
+	KSSL_A_DIR_UNSPEC,
+	KSSL_A_DIR_PAD,
+	KSSL_A_DIR_VERSION,
+	KSSL_A_DIR_SUITE,
+	KSSL_A_DIR_STATE,
+	KSSL_A_DIR_FLAGS,
+	KSSL_A_DIR_EPOCH,
+	KSSL_A_DIR_SEQ,
+	KSSL_A_DIR_RECORDS,
+	KSSL_A_DIR_BYTES,
+	__KSSL_A_DIR_MAX,
+};
+
+#define KSSL_A_DIR_MAX		(__KSSL_A_DIR_MAX - 1)
+
+/**
+ * enum kssl_attr_stats - of KSSL_A_STATS, all u64, of this network namespace
+ * @KSSL_A_STATS_UNSPEC: unused
+ * @KSSL_A_STATS_PAD: for alignment
+ * @KSSL_A_STATS_SESSIONS: sockets attached now
+ * @KSSL_A_STATS_WAITING: of these, waiting for a helper
+ * @KSSL_A_STATS_ATTACHED: attached since the module was loaded
+ * @KSSL_A_STATS_HANDSHAKES: handshakes completed, renegotiations among them
+ * @KSSL_A_STATS_KEY_UPDATES: KeyUpdates of the kernel, both ways
+ * @KSSL_A_STATS_FAILED: connections failed
+ * @KSSL_A_STATS_NO_HELPER: of these, with EUNATCH
+ * @KSSL_A_STATS_TOO_MANY: of these, with EUSERS
+ * @KSSL_A_STATS_TIMEOUT: of these, with ETIMEDOUT
+ * @KSSL_A_STATS_BAD_RECORD: of these, with EBADMSG
+ * @KSSL_A_STATS_TX_RECORDS: records sent by connections that are closed
+ * @KSSL_A_STATS_TX_BYTES: application bytes, likewise
+ * @KSSL_A_STATS_RX_RECORDS: records received, likewise
+ * @KSSL_A_STATS_RX_BYTES: application bytes, likewise
+ */
+enum kssl_attr_stats {
+	KSSL_A_STATS_UNSPEC,
+	KSSL_A_STATS_PAD,
+	KSSL_A_STATS_SESSIONS,
+	KSSL_A_STATS_WAITING,
+	KSSL_A_STATS_ATTACHED,
+	KSSL_A_STATS_HANDSHAKES,
+	KSSL_A_STATS_KEY_UPDATES,
+	KSSL_A_STATS_FAILED,
+	KSSL_A_STATS_NO_HELPER,
+	KSSL_A_STATS_TOO_MANY,
+	KSSL_A_STATS_TIMEOUT,
+	KSSL_A_STATS_BAD_RECORD,
+	KSSL_A_STATS_TX_RECORDS,
+	KSSL_A_STATS_TX_BYTES,
+	KSSL_A_STATS_RX_RECORDS,
+	KSSL_A_STATS_RX_BYTES,
+	__KSSL_A_STATS_MAX,
+};
+
+#define KSSL_A_STATS_MAX	(__KSSL_A_STATS_MAX - 1)
+
+/* KSSL_A_EVENT */
+#define KSSL_EVENT_NL_ATTACHED		1
+#define KSSL_EVENT_NL_HANDSHAKE		2	/* the first one, or a renegotiation, is done */
+#define KSSL_EVENT_NL_KEY_UPDATE	3	/* KeyUpdates of the kernel */
+#define KSSL_EVENT_NL_FAILED		4
+#define KSSL_EVENT_NL_ORPHANED		5
+#define KSSL_EVENT_NL_CLOSED		6
 
 #endif /* _UAPI_LINUX_KSSL_H */
