@@ -120,7 +120,7 @@ $(e2e_tests): $(call objects,tests/e2e)
 $(faults_tests): $(patsubst %.c,build/%.o,$(wildcard tests/faults/paths/*.c)) $(call objects,tests/abi)
 $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
