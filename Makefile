@@ -75,6 +75,7 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 
 # In a directory of tests every .c file is a program, but those with a header are shared by all of them.
 shared = $(patsubst %.h,%.c,$(wildcard $(1)/*.h))
@@ -87,7 +88,7 @@ e2e_tests := $(call programs,tests/e2e)
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
-userspace: $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
