@@ -23,12 +23,23 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 /* 7.0: recvmsg of struct proto lost addr_len */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define kssl_compat_recvmsg	kssl_rx_recvmsg
+#define KSSL_COMPAT_ADDR_LEN
 #else
+#define KSSL_COMPAT_ADDR_LEN	, int *addr_len
 static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
 				      int *addr_len)
 {
 	return kssl_rx_recvmsg(sk, msg, len, flags);
 }
+#endif
+
+/* 7.0: addresses of any length are a type of their own, and diagnosis tells who asks */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define KSSL_COMPAT_SOCKADDR	struct sockaddr_unsized
+#define KSSL_COMPAT_NET_ADMIN	, bool net_admin
+#else
+#define KSSL_COMPAT_SOCKADDR	struct sockaddr
+#define KSSL_COMPAT_NET_ADMIN
 #endif
 
 /* 6.16: the hash contexts of the crypto library are public structs; tried from 7.0 on */
@@ -48,6 +59,15 @@ static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
+#endif
+
+/* 6.10: accept of struct proto_ops has its arguments in a struct */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define KSSL_COMPAT_ACCEPT_ARGS	struct proto_accept_arg *arg
+#define KSSL_COMPAT_ACCEPT_PASS	arg
+#else
+#define KSSL_COMPAT_ACCEPT_ARGS	int flags, bool kern
+#define KSSL_COMPAT_ACCEPT_PASS	flags, kern
 #endif
 
 /* 6.6: ioctl of struct proto takes a pointer to a kernel int */
