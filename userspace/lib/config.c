@@ -259,3 +259,9 @@ void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn 
 	config->keylog = cb;
 	config->keylog_arg = arg;
 }
+
+void kssl_config_set_prepare_callback(struct kssl_config *config, kssl_prepare_fn *cb, void *arg)
+{
+	config->prepare = cb;
+	config->prepare_arg = arg;
+}
