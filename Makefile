@@ -75,6 +75,9 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
+run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
+run_objects := $(run_shared) $(addprefix $(out)/run/,kssl-run.o refuse.o)
 
 # In a directory of tests every .c file is a program, but those with a header are shared by all of them.
 shared = $(patsubst %.h,%.c,$(wildcard $(1)/*.h))
@@ -87,7 +90,8 @@ e2e_tests := $(call programs,tests/e2e)
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
-userspace: $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(out)/kssl-run $(out)/libkssl-run.so
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
@@ -106,6 +110,17 @@ $(out)/libkssl.so: $(lib_objects)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libkssl.so -Wl,-z,defs -Wl,--version-script=userspace/lib/libkssl.map -pthread -o $@ $^ $(libs)
 
+$(out)/run/%.o: private cflags += -fvisibility=hidden
+$(out)/run/kssl-run.o: private cflags += -DRUN_LIBDIR='"$(PREFIX)/lib/kssl"'
+
+$(out)/libkssl-run.so: $(run_shared) $(out)/run/preload.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-z,defs -o $@ $^
+
+$(out)/kssl-run: $(run_objects) | $(out)/libkssl-run.so
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lm
@@ -120,7 +135,7 @@ $(e2e_tests): $(call objects,tests/e2e)
 $(faults_tests): $(patsubst %.c,build/%.o,$(wildcard tests/faults/paths/*.c)) $(call objects,tests/abi)
 $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
@@ -195,7 +210,8 @@ style: checkpatch kernel-doc
 
 install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/kssl.h

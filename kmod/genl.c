@@ -157,17 +157,6 @@ static int put_session(struct sk_buff *skb, const struct kssl_note *note, unsign
 
 /* ---- messages of our own ---- */
 
-/**
- * kssl_genl_has_helper() - does a helper listen?
- * @net: namespace
- *
- * Context: Any.
- */
-bool kssl_genl_has_helper(struct net *net)
-{
-	return genl_has_listeners(&family, net, GROUP_HELPERS);
-}
-
 static int put_ask(struct sk_buff *skb, struct kssl_sock *ctx, const struct kssl_note *note)
 {
 	const struct kssl_handshake *wants = &ctx->ask->wants;
@@ -376,7 +365,11 @@ static int accept_socket(struct sk_buff *skb, struct genl_info *info)
 	struct sock *sk;
 	int fd, ret;
 
-	kssl_upcall_seen(kn);
+	ret = kssl_upcall_helper(kn, info->snd_portid);
+	if (ret) {
+		GENL_SET_ERR_MSG(info, "out of memory");
+		return ret;
+	}
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		GENL_SET_ERR_MSG(info, "too many open files");
@@ -646,14 +639,12 @@ static struct genl_family family = {
 	.resv_start_op	= KSSL_CMD_UNSPEC + 1,
 };
 
-/* A helper that goes was there until now; others of the family's users do no harm. */
 static int socket_gone(struct notifier_block *nb, unsigned long event, void *data)
 {
 	struct netlink_notify *notify = data;
 
-	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC &&
-	    kssl_genl_has_helper(notify->net))
-		kssl_upcall_seen(kssl_net_of(notify->net));
+	if (event == NETLINK_URELEASE && notify->protocol == NETLINK_GENERIC)
+		kssl_upcall_helper_gone(kssl_net_of(notify->net), notify->portid);
 	return NOTIFY_DONE;
 }
 

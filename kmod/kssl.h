@@ -268,10 +268,11 @@ struct kssl_net {
 	struct xarray socks;		/* by number */
 	u32 next_id;
 	atomic_t listeners;		/* numbers given to listening sockets */
-	unsigned long seen;		/* when a helper was there, in jiffies */
-	bool has_seen;
 	atomic64_t stats[KSSL_A_STATS_MAX + 1];
 	spinlock_t lock;		/* what follows */
+	struct list_head helpers;	/* netlink sockets that have asked for connections */
+	unsigned long seen;		/* when the last one went, in jiffies */
+	bool has_seen;
 	struct list_head queue;		/* those that wait */
 	unsigned int waiting;
 	unsigned int handshakes;
@@ -482,7 +483,8 @@ struct kssl_net *kssl_net_of(const struct net *net);
 int kssl_upcall_add(struct kssl_sock *ctx);
 struct kssl_sock *kssl_upcall_find(struct kssl_net *kn, unsigned long *id, bool exact);
 void kssl_upcall_submit(struct kssl_sock *ctx);
-void kssl_upcall_seen(struct kssl_net *kn);
+int kssl_upcall_helper(struct kssl_net *kn, u32 portid);
+void kssl_upcall_helper_gone(struct kssl_net *kn, u32 portid);
 void kssl_upcall_look(struct kssl_sock *ctx);
 struct kssl_sock *kssl_upcall_take(struct kssl_net *kn, u32 id);
 void kssl_upcall_taken(struct kssl_sock *ctx);
@@ -493,7 +495,6 @@ int kssl_upcall_init(void);
 void kssl_upcall_exit(void);
 
 /* genl.c */
-bool kssl_genl_has_helper(struct net *net);
 void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx);
 void kssl_genl_ready(struct kssl_sock *ctx);
 void kssl_genl_event(struct kssl_sock *ctx, u8 event);

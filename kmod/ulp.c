@@ -228,6 +228,10 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 	u8 shut;
 
 	sock_poll_wait(file, sock, wait);
+	/* Whoever waits for a handshake asks SO_ERROR next, which has to have it. */
+	if (READ_ONCE(ctx->asked) && !READ_ONCE(ctx->handshakes) && READ_ONCE(ctx->error.err) &&
+	    !READ_ONCE(ctx->reported))
+		return 0;
 	/*
 	 * Who a record is for shows only when it is open.  Whoever has the lock may just
 	 * now have it out of TCP's queue and not yet in ours, and wakes nobody then.

@@ -33,6 +33,12 @@ struct party {
 	unsigned int handshakes;
 };
 
+/* Who takes connections. */
+struct helper {
+	struct list_head entry;
+	u32 portid;
+};
+
 static unsigned int net_id __read_mostly;
 
 /**
@@ -168,24 +174,78 @@ void kssl_upcall_landed(struct kssl_sock *ctx)
 static bool helper_listens(struct kssl_sock *ctx)
 {
 	struct kssl_net *kn = net_of(ctx);
+	bool listens;
 
-	if (kssl_genl_has_helper(sock_net(ctx->sk))) {
-		kssl_upcall_seen(kn);
-		return true;
-	}
-	return kn->has_seen && time_before(jiffies, READ_ONCE(kn->seen) + HELPER_GRACE);
+	spin_lock(&kn->lock);
+	listens = !list_empty(&kn->helpers) ||
+		  (kn->has_seen && time_before(jiffies, kn->seen + HELPER_GRACE));
+	spin_unlock(&kn->lock);
+	return listens;
+}
+
+static struct helper *find_helper(struct kssl_net *kn, u32 portid)
+{
+	struct helper *helper;
+
+	list_for_each_entry(helper, &kn->helpers, entry)
+		if (helper->portid == portid)
+			return helper;
+	return NULL;
 }
 
 /**
- * kssl_upcall_seen() - a helper is there, or just was
+ * kssl_upcall_helper() - a helper is there
  * @kn: namespace
+ * @portid: its netlink socket
  *
- * Context: Any.
+ * Which sockets have joined a multicast group the kernel does not tell by namespace.
+ *
+ * Context: Process context.
+ * Return: 0 or %-ENOMEM.
  */
-void kssl_upcall_seen(struct kssl_net *kn)
+int kssl_upcall_helper(struct kssl_net *kn, u32 portid)
 {
-	WRITE_ONCE(kn->seen, jiffies);
-	WRITE_ONCE(kn->has_seen, true);
+	struct helper *helper;
+
+	spin_lock(&kn->lock);
+	helper = find_helper(kn, portid);
+	spin_unlock(&kn->lock);
+	if (helper)
+		return 0;
+	helper = kzalloc(sizeof(*helper), GFP_KERNEL);
+	if (!helper)
+		return -ENOMEM;
+	helper->portid = portid;
+	spin_lock(&kn->lock);
+	if (!find_helper(kn, portid)) {
+		list_add(&helper->entry, &kn->helpers);
+		helper = NULL;
+	}
+	spin_unlock(&kn->lock);
+	kfree(helper);
+	return 0;
+}
+
+/**
+ * kssl_upcall_helper_gone() - a netlink socket was closed
+ * @kn: namespace
+ * @portid: the socket
+ *
+ * Context: Process context.
+ */
+void kssl_upcall_helper_gone(struct kssl_net *kn, u32 portid)
+{
+	struct helper *helper;
+
+	spin_lock(&kn->lock);
+	helper = find_helper(kn, portid);
+	if (helper) {
+		list_del(&helper->entry);
+		kn->seen = jiffies;
+		kn->has_seen = true;
+	}
+	spin_unlock(&kn->lock);
+	kfree(helper);
 }
 
 static void set_clock(struct kssl_sock *ctx)
@@ -366,6 +426,7 @@ static int __net_init net_init(struct net *net)
 
 	xa_init_flags(&kn->socks, XA_FLAGS_ALLOC1);
 	spin_lock_init(&kn->lock);
+	INIT_LIST_HEAD(&kn->helpers);
 	INIT_LIST_HEAD(&kn->queue);
 	INIT_LIST_HEAD(&kn->failures);
 	hash_init(kn->users);
@@ -375,8 +436,11 @@ static int __net_init net_init(struct net *net)
 static void __net_exit net_exit(struct net *net)
 {
 	struct kssl_net *kn = kssl_net_of(net);
+	struct helper *helper, *next_helper;
 	struct kssl_failure *f, *next;
 
+	list_for_each_entry_safe(helper, next_helper, &kn->helpers, entry)
+		kfree(helper);
 	list_for_each_entry_safe(f, next, &kn->failures, entry)
 		kfree(f);
 	xa_destroy(&kn->socks);

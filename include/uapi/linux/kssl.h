@@ -702,7 +702,8 @@ struct kssl_result {
  *
  * A helper joins the group "helpers", sends KSSL_CMD_VERSION, and KSSL_CMD_ACCEPT until
  * that is EAGAIN; then again after each KSSL_CMD_READY, and when it has lost messages
- * (ENOBUFS).  Several helpers may: each socket goes to one of them.  EUNATCH for those
+ * (ENOBUFS).  From its first KSSL_CMD_ACCEPT until its netlink socket is closed it is
+ * there.  Several helpers may: each socket goes to one of them.  EUNATCH for those
  * who wait when the last helper leaves comes 5 seconds later, so that it can be
  * restarted.
  *
