@@ -75,6 +75,7 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+daemon_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/daemon/*.c))
 genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
 run_objects := $(run_shared) $(addprefix $(out)/run/,kssl-run.o refuse.o)
@@ -92,6 +93,7 @@ jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
 userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
+userspace: $(out)/kssld
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
@@ -120,6 +122,10 @@ $(out)/libkssl-run.so: $(run_shared) $(out)/run/preload.o
 $(out)/kssl-run: $(run_objects) | $(out)/libkssl-run.so
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+$(out)/kssld: $(daemon_objects) $(genl_objects) $(out)/libkssl.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
 
 $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
@@ -211,6 +217,7 @@ style: checkpatch kernel-doc
 install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(out)/kssld
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h

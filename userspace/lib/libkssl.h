@@ -32,6 +32,8 @@ struct kssl_config;
 /* Fresh configuration: verification of the peer on, system trust store,
  * TLS 1.2 and 1.3, attendant thread on. NULL: out of memory. */
 struct kssl_config *kssl_config_new(void);
+/* The same as kssl_config_new() and kssl_config_set_ssl_ctx(), at little cost. */
+struct kssl_config *kssl_config_new_with(SSL_CTX *ctx);
 void kssl_config_free(struct kssl_config *config);
 
 /* PEM files. A client with a certificate offers post-handshake authentication (RFC 8446
