@@ -94,6 +94,7 @@ jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 userspace: $(out)/kssld
+tests: build/tests/daemon/daemon
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
@@ -143,6 +144,10 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
+build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
@@ -189,7 +194,7 @@ bench: userspace
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
+	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and

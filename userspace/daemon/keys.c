@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The key process: loads private keys, gives up its rights, and from then on signs and
- * decrypts for the workers, who name a key by its number and hold none themselves.  It is
- * a program run anew, so that nothing of a key is in memory that a worker ever had.
+ * The key process: loads private keys, gives up its rights, and from then on signs for the
+ * workers, who name a key by its number and hold none themselves.  It is a program run
+ * anew, so that nothing of a key is in memory that a worker ever had.
  *
  * One socket pair per worker, and a thread at its other end.
  */
@@ -36,7 +36,7 @@
  * @op: KEYS_*
  * @arg: padding
  * @size: most that it has room for
- * @data: to sign or to decrypt
+ * @data: to sign
  */
 struct ask {
 	uint32_t index;
@@ -80,7 +80,7 @@ void keys_set_worker(unsigned int worker)
  * @index: which key
  * @op: KEYS_*
  * @arg: padding
- * @in: to sign or to decrypt
+ * @in: to sign
  * @len: bytes of it
  * @out: (out) result
  * @size: room there
@@ -139,22 +139,12 @@ static void free_handle(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, lo
 	free(ptr);
 }
 
-static int rsa_call(int op, int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
-{
-	const struct handle *h = RSA_get_ex_data(rsa, rsa_index);
-	int ret = h && len >= 0 ? keys_call(h->keys, h->index, op, padding, from, len, to, RSA_size(rsa)) : -EINVAL;
-
-	return ret > 0 ? ret : -1;
-}
-
 static int rsa_sign(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
-	return rsa_call(KEYS_RSA_SIGN, len, from, to, rsa, padding);
-}
+	const struct handle *h = RSA_get_ex_data(rsa, rsa_index);
+	int ret = h && len >= 0 ? keys_call(h->keys, h->index, KEYS_RSA, padding, from, len, to, RSA_size(rsa)) : -EINVAL;
 
-static int rsa_decrypt(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
-{
-	return rsa_call(KEYS_RSA_DECRYPT, len, from, to, rsa, padding);
+	return ret > 0 ? ret : -1;
 }
 
 static int ec_sign(int type, const unsigned char *digest, int len, unsigned char *sig, unsigned int *sig_len,
@@ -178,7 +168,6 @@ static void make_methods(void)
 	if (!rsa_method || !ec_method)
 		return;
 	RSA_meth_set_priv_enc(rsa_method, rsa_sign);
-	RSA_meth_set_priv_dec(rsa_method, rsa_decrypt);
 	EC_KEY_METHOD_set_sign(ec_method, ec_sign, NULL, NULL);
 }
 
@@ -443,12 +432,9 @@ static int give_up_rights(void)
 static int do_rsa(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
 {
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
-	bool sign = ask->op == KEYS_RSA_SIGN;
 	int ok = ctx && (ask->arg == RSA_PKCS1_PADDING || ask->arg == RSA_NO_PADDING) &&
-		 (sign ? EVP_PKEY_sign_init(ctx) : EVP_PKEY_decrypt_init(ctx)) == 1 &&
-		 EVP_PKEY_CTX_set_rsa_padding(ctx, ask->arg) == 1 &&
-		 (sign ? EVP_PKEY_sign(ctx, out, out_len, ask->data, len) :
-			 EVP_PKEY_decrypt(ctx, out, out_len, ask->data, len)) == 1;
+		 EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, ask->arg) == 1 &&
+		 EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
@@ -474,7 +460,7 @@ static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
 		return -ENOENT;
 	pkey = loaded[ask->index];
 	rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
-	if (rsa && (ask->op == KEYS_RSA_SIGN || ask->op == KEYS_RSA_DECRYPT))
+	if (rsa && ask->op == KEYS_RSA)
 		ok = do_rsa(pkey, ask, len, out, &out_len);
 	else if (!rsa && ask->op == KEYS_ECDSA)
 		ok = do_ecdsa(pkey, ask, len, out, &out_len);

@@ -253,9 +253,8 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	      void *out, size_t size);
 int keys_main(int argc, char **argv);
 
-#define KEYS_RSA_SIGN	1	/* arg: padding */
-#define KEYS_RSA_DECRYPT 2	/* arg: padding */
-#define KEYS_ECDSA	3
+#define KEYS_RSA	1	/* arg: padding */
+#define KEYS_ECDSA	2
 
 /* cache.c */
 void cache_key(const struct request *r, const struct profile *p, uint8_t *key);

@@ -217,10 +217,14 @@ static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 
 static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 {
+	char ciphers[1024];
+
 	if (!SSL_CTX_set_min_proto_version(ctx, p->min_version) ||
 	    !SSL_CTX_set_max_proto_version(ctx, p->max_version) || !SSL_CTX_set_dh_auto(ctx, 1))
 		return fail(why, "versions", NULL);
-	if (p->ciphers && !SSL_CTX_set_cipher_list(ctx, p->ciphers))
+	/* The key process decrypts nothing, so it is no oracle either (RFC 9325 4.1). */
+	snprintf(ciphers, sizeof(ciphers), "%.1000s:!kRSA", p->ciphers ? p->ciphers : OSSL_default_cipher_list());
+	if (!SSL_CTX_set_cipher_list(ctx, p->server ? ciphers : p->ciphers ? p->ciphers : OSSL_default_cipher_list()))
 		return fail(why, "ciphers", p->ciphers);
 	if (p->ciphersuites && !SSL_CTX_set_ciphersuites(ctx, p->ciphersuites))
 		return fail(why, "ciphersuites", p->ciphersuites);
