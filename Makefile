@@ -75,6 +75,7 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+ctl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/ctl/*.c))
 genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
 run_objects := $(run_shared) $(addprefix $(out)/run/,kssl-run.o refuse.o)
@@ -90,7 +91,7 @@ e2e_tests := $(call programs,tests/e2e)
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
-userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
@@ -124,6 +125,10 @@ $(out)/kssl-run: $(run_objects) | $(out)/libkssl-run.so
 $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lm
+
+$(out)/kssl-ctl: $(ctl_objects) $(genl_objects)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lmnl
 
 build/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
@@ -210,7 +215,7 @@ style: checkpatch kernel-doc
 
 install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-ctl $(out)/kssl-run
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h
