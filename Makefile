@@ -217,6 +217,9 @@ install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-ctl $(out)/kssl-run
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 userspace/ctl/kssl-ctl.1
+	install -D -m 644 userspace/ctl/kssl-ctl.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kssl-ctl
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/kssl.h
