@@ -177,7 +177,18 @@ static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener, unsign
 	return ret;
 }
 
-static int armed_accept(struct socket *sock, struct socket *newsock, KSSL_COMPAT_ACCEPT_ARGS)
+/**
+ * kssl_arm_accept() - accept() of an armed listener
+ * @sock: listener
+ * @newsock: (out) gets the child
+ * @arg: how
+ *
+ * It does not wait for the handshake.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-ECONNABORTED for a child that cannot be protected, or TCP's error.
+ */
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
 {
 	struct kssl_ask *ask = NULL;
 	struct kssl_arm *arm;
@@ -185,7 +196,7 @@ static int armed_accept(struct socket *sock, struct socket *newsock, KSSL_COMPAT
 	u32 number;
 	int ret;
 
-	ret = base_ops(sock)->accept(sock, newsock, KSSL_COMPAT_ACCEPT_PASS);
+	ret = kssl_compat_base_accept(base_ops(sock), sock, newsock, arg);
 	if (ret)
 		return ret;
 	lock_sock(sock->sk);
@@ -360,15 +371,23 @@ static int armed_sendpage_locked(struct sock *sk, struct page *page, int offset,
 }
 #endif
 
-/* ---- children nobody has accepted yet, or not by way of armed_accept() ---- */
+/* ---- children nobody has accepted yet, or not by way of kssl_arm_accept() ---- */
 
 static int unattached_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 {
 	return -ECONNABORTED;
 }
 
-static int unattached_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
-			      KSSL_COMPAT_ADDR_LEN)
+/**
+ * kssl_arm_refuse_recvmsg() - recvmsg() of such a child
+ * @sk: socket
+ * @msg: where to
+ * @len: how much
+ * @flags: MSG_*
+ *
+ * Context: Process context.
+ */
+int kssl_arm_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {
 	return -ECONNABORTED;
 }
@@ -409,7 +428,7 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	*o = *base;
 	o->owner = THIS_MODULE;
 	o->connect = armed_connect;
-	o->accept = armed_accept;
+	o->accept = kssl_compat_accept;
 	o->poll = armed_poll;
 	o->sendmsg = armed_sendmsg;
 	o->recvmsg = armed_recvmsg;
@@ -425,7 +444,7 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	*p = *prot;
 	p->owner = THIS_MODULE;
 	p->sendmsg = unattached_sendmsg;
-	p->recvmsg = unattached_recvmsg;
+	p->recvmsg = kssl_compat_refuse_recvmsg;
 	p->setsockopt = unattached_setsockopt;
 	p->getsockopt = unattached_getsockopt;
 #ifdef KSSL_COMPAT_HAS_SENDPAGE
