@@ -75,6 +75,7 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+ctl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/ctl/*.c))
 daemon_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/daemon/*.c))
 genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
@@ -91,7 +92,7 @@ e2e_tests := $(call programs,tests/e2e)
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
-userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 userspace: $(out)/kssld
 tests: build/tests/daemon/daemon
@@ -132,6 +133,10 @@ $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lm
 
+$(out)/kssl-ctl: $(ctl_objects) $(genl_objects)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lmnl
+
 build/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(say) CC $@
@@ -147,6 +152,14 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+
+# kssl-ctl as it is for another module: older, and newer.
+tests: build/tests/e2e/kssl-ctl-0 build/tests/e2e/kssl-ctl-2
+build/tests/e2e/kssl-ctl-%: include/uapi/linux/kssl.h $(ctl_objects) $(genl_objects)
+	@mkdir -p $@-include/linux
+	$(say) CC $@
+	$(Q)sed 's/^\(#define KSSL_ABI[[:space:]]*\).*/\1$*/' $< >$@-include/linux/kssl.h
+	$(Q)$(CC) -I$@-include $(filter-out -MMD -MP,$(cflags)) $(LDFLAGS) -o $@ userspace/ctl/*.c userspace/genl/*.c $(libs) -ljansson -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
@@ -221,9 +234,12 @@ style: checkpatch kernel-doc
 
 install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-ctl $(out)/kssl-run
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(out)/kssld
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 userspace/ctl/kssl-ctl.1
+	install -D -m 644 userspace/ctl/kssl-ctl.bash-completion \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kssl-ctl
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/kssl.h
