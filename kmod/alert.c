@@ -36,6 +36,20 @@ int kssl_alert_of_errno(int err)
 	}
 }
 
+/* Once: both directions may fail one after the other. */
+static void tell(struct kssl_sock *ctx)
+{
+	if (ctx->failure_told)
+		return;
+	ctx->failure_told = true;
+	kssl_upcall_count(ctx, KSSL_A_STATS_FAILED);
+	if (ctx->error.err == ETIMEDOUT)
+		kssl_upcall_count(ctx, KSSL_A_STATS_TIMEOUT);
+	if (ctx->error.err == EBADMSG)
+		kssl_upcall_count(ctx, KSSL_A_STATS_BAD_RECORD);
+	kssl_genl_event(ctx, KSSL_EVENT_NL_FAILED);
+}
+
 /**
  * kssl_fail_with() - fail both directions, without sending an alert
  * @ctx: connection
@@ -59,6 +73,8 @@ void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error)
 	ctx->helper_due = false;
 	cancel_delayed_work(&ctx->helper_clock);
 	kssl_policy_clock(ctx);
+	kssl_handshake_landed(ctx);
+	tell(ctx);
 	kssl_control_event(ctx, KSSL_EV_FAILED);
 	/* Everything sealed goes out first; then the work sets sk_err. */
 	kssl_sock_later(ctx, &ctx->tx.work, 0);

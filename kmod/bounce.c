@@ -187,6 +187,7 @@ int kssl_bounce_update(struct kssl_sock *ctx)
 	}
 	kssl_rx_set_key(ctx, e, 0);
 	ctx->updates_received++;
+	kssl_upcall_count(ctx, KSSL_A_STATS_KEY_UPDATES);
 	kssl_control_updated(ctx);
 	return 0;
 }
@@ -294,6 +295,7 @@ void kssl_bounce_orphan(struct kssl_sock *ctx)
 	if (!(ctx->policy.flags & KSSL_POLICY_ORPHAN))
 		return;
 	ctx->orphan = true;
+	kssl_genl_event(ctx, KSSL_EVENT_NL_ORPHANED);
 	ctx->helper_due = false;
 	ctx->awaits = false;
 	rx->expects = false;

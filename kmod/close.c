@@ -68,11 +68,13 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 	cancel_delayed_work_sync(&ctx->peer_clock);
 	cancel_delayed_work_sync(&ctx->rekey_clock);
 	cancel_delayed_work_sync(&ctx->news);
+	cancel_delayed_work_sync(&ctx->handshake_clock);
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
 	done = flush_all(ctx, last);
 	if (done) {
+		kssl_upcall_remove(ctx);
 		kssl_sock_detach(ctx);
 		kssl_tx_free(ctx);
 		kssl_rx_free(ctx);
@@ -83,6 +85,7 @@ static bool try_close(struct kssl_sock *ctx, bool last)
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
 		kssl_sock_later(ctx, &ctx->rx.work, 0);
 		kssl_sock_later(ctx, &ctx->news, 0);
+		kssl_sock_later(ctx, &ctx->handshake_clock, 0);
 		if (ctx->helper_due)
 			kssl_sock_later(ctx, &ctx->helper_clock,
 					max_t(long, ctx->helper_deadline - jiffies, 0));

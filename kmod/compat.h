@@ -19,15 +19,50 @@
 #include <net/tcp.h>
 
 int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+int kssl_arm_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb);
+size_t kssl_ulp_get_info_size(void);
 
 /* 7.0: recvmsg of struct proto lost addr_len */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define kssl_compat_recvmsg	kssl_rx_recvmsg
+#define kssl_compat_refuse_recvmsg	kssl_arm_refuse_recvmsg
 #else
 static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
 				      int *addr_len)
 {
 	return kssl_rx_recvmsg(sk, msg, len, flags);
+}
+
+static inline int kssl_compat_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
+					     int flags, int *addr_len)
+{
+	return kssl_arm_refuse_recvmsg(sk, msg, len, flags);
+}
+#endif
+
+/* 7.0: addresses of any length are a type of their own, and diagnosis tells who asks */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+#define KSSL_COMPAT_SOCKADDR	struct sockaddr_unsized
+static inline int kssl_compat_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
+{
+	return kssl_ulp_get_info(sk, skb);
+}
+
+static inline size_t kssl_compat_get_info_size(const struct sock *sk, bool net_admin)
+{
+	return kssl_ulp_get_info_size();
+}
+#else
+#define KSSL_COMPAT_SOCKADDR	struct sockaddr
+static inline int kssl_compat_get_info(struct sock *sk, struct sk_buff *skb)
+{
+	return kssl_ulp_get_info(sk, skb);
+}
+
+static inline size_t kssl_compat_get_info_size(const struct sock *sk)
+{
+	return kssl_ulp_get_info_size();
 }
 #endif
 
@@ -48,6 +83,39 @@ static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_
 #include <linux/unaligned.h>
 #else
 #include <asm/unaligned.h>
+#endif
+
+/* 6.10: accept of struct proto_ops has its arguments in a struct */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+#define kssl_compat_accept	kssl_arm_accept
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
+
+static inline int kssl_compat_base_accept(const struct proto_ops *ops, struct socket *sock,
+					  struct socket *newsock, struct proto_accept_arg *arg)
+{
+	return ops->accept(sock, newsock, arg);
+}
+#else
+struct proto_accept_arg {
+	int flags;
+	bool kern;
+};
+
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
+
+static inline int kssl_compat_accept(struct socket *sock, struct socket *newsock, int flags,
+				     bool kern)
+{
+	struct proto_accept_arg arg = { .flags = flags, .kern = kern };
+
+	return kssl_arm_accept(sock, newsock, &arg);
+}
+
+static inline int kssl_compat_base_accept(const struct proto_ops *ops, struct socket *sock,
+					  struct socket *newsock, struct proto_accept_arg *arg)
+{
+	return ops->accept(sock, newsock, arg->flags, arg->kern);
+}
 #endif
 
 /* 6.6: ioctl of struct proto takes a pointer to a kernel int */

@@ -17,8 +17,14 @@
 /* How long the helper may be behind with what the kernel did by itself, in jiffies. */
 #define NEWS_DELAY	(HZ / 50)
 
-/* The socket with its lock held, or NULL once it is closed. */
-static struct sock *lock_socket(struct kssl_sock *ctx)
+/**
+ * kssl_control_lock() - lock the socket of a connection
+ * @ctx: connection the caller has a reference on
+ *
+ * Context: Process context.
+ * Return: the socket, to be given to kssl_control_unlock(); NULL once it is closed.
+ */
+struct sock *kssl_control_lock(struct kssl_sock *ctx)
 {
 	struct sock *sk;
 
@@ -38,7 +44,13 @@ static struct sock *lock_socket(struct kssl_sock *ctx)
 	return NULL;
 }
 
-static void unlock_socket(struct sock *sk)
+/**
+ * kssl_control_unlock() - undo kssl_control_lock()
+ * @sk: what it returned
+ *
+ * Context: Process context.
+ */
+void kssl_control_unlock(struct sock *sk)
 {
 	release_sock(sk);
 	sock_put(sk);
@@ -133,11 +145,11 @@ void kssl_control_rekey(struct kssl_sock *ctx, u8 why)
 /**
  * kssl_control_request() - tell the helper what the application asks for
  * @ctx: connection
- * @how: KSSL_RENEG_*
+ * @how: KSSL_RENEG_* or KSSL_ASK_EXPORTER
  *
  * Context: Caller holds the socket lock.
  */
-void kssl_control_request(struct kssl_sock *ctx, u8 how)
+void kssl_control_request(struct kssl_sock *ctx, u32 how)
 {
 	spin_lock_bh(&ctx->lock);
 	ctx->request_how = how;
@@ -315,6 +327,9 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
  * @rx_plain: likewise
  * @rx_epoch: likewise
  * @etm: encrypt-then-MAC was ever in use
+ * @session: from its last KSSL_OP_SESSION
+ * @chain: from its last KSSL_OP_PEER_CHAIN
+ * @chain_len: length of @chain
  * @control_bytes: length of @records
  * @records: sealed records
  */
@@ -331,6 +346,9 @@ struct batch {
 	bool rx_plain;
 	struct kssl_epoch *rx_epoch;
 	bool etm;
+	struct kssl_session_info *session;
+	u8 *chain;
+	u32 chain_len;
 	unsigned int control_bytes;
 	struct list_head records;
 };
@@ -410,6 +428,17 @@ static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
 		*min = sizeof(struct kssl_result);
 		*max = *min;
 		break;
+	case KSSL_OP_SESSION:
+		*min = sizeof(u32);
+		*max = PAGE_SIZE;
+		break;
+	case KSSL_OP_PEER_CHAIN:
+		*min = 0;
+		*max = KSSL_CHAIN_MAX;
+		break;
+	case KSSL_OP_EXPORTER:
+		*max = KSSL_EXPORT_MAX;
+		break;
 	default:
 		*min = 0;
 		*max = 0;
@@ -421,7 +450,7 @@ static bool is_well_formed(const struct kssl_op *op, const u8 *payload)
 	u32 min, max;
 
 	payload_bounds(op, &min, &max);
-	if (!op->op || op->op > KSSL_OP_RESULT || op->flags || op->len < min || op->len > max)
+	if (!op->op || op->op > KSSL_OP_EXPORTER || op->flags || op->len < min || op->len > max)
 		return false;
 	if (op->op != KSSL_OP_RECORD)
 		return !op->type && (op->op != KSSL_OP_KEY_UPDATE ||
@@ -556,6 +585,31 @@ static int stage_rx_key(struct batch *b)
 	return 0;
 }
 
+static int stage_session(struct batch *b, const u8 *payload, u32 len)
+{
+	struct kssl_session_info *session = kssl_session_new(payload, len);
+
+	if (IS_ERR(session))
+		return PTR_ERR(session);
+	kssl_session_free(b->session);
+	b->session = session;
+	return 0;
+}
+
+static int stage_chain(struct batch *b, const u8 *payload, u32 len)
+{
+	u8 *chain = len ? kvmalloc(len, GFP_KERNEL_ACCOUNT) : NULL;
+
+	if (len && !chain)
+		return -ENOMEM;
+	if (len)
+		memcpy(chain, payload, len);
+	kvfree(b->chain);
+	b->chain = chain;
+	b->chain_len = len;
+	return 0;
+}
+
 /* One op of the second walk: is it legal in the state the ops before it lead to? */
 static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op *op,
 		    const u8 *payload)
@@ -615,6 +669,16 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 	case KSSL_OP_RESULT:
 		memcpy(&ret, payload + offsetof(struct kssl_result, err), sizeof(ret));
 		ret = ret >= 0 && ret < 4096 && ret != EINPROGRESS ? 0 : -EINVAL;
+		break;
+	case KSSL_OP_SESSION:
+		ret = stage_session(b, payload, op->len);
+		break;
+	case KSSL_OP_PEER_CHAIN:
+		ret = stage_chain(b, payload, op->len);
+		break;
+	case KSSL_OP_EXPORTER:
+		if (!ctx->export || ctx->export->len || op->len != ctx->export->wants.len)
+			ret = -EINVAL;
 		break;
 	}
 	return ret;
@@ -682,6 +746,9 @@ static void commit_done(struct kssl_sock *ctx)
 	ctx->rx.expects = false;
 	ctx->handshakes++;
 	ctx->rx.flight = 0;
+	kssl_handshake_landed(ctx);
+	kssl_upcall_count(ctx, KSSL_A_STATS_HANDSHAKES);
+	kssl_genl_event(ctx, KSSL_EVENT_NL_HANDSHAKE);
 }
 
 /* What does the helper ask the peer for? */
@@ -777,6 +844,17 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 		case KSSL_OP_RESULT:
 			commit_result(ctx, payload);
 			break;
+		case KSSL_OP_SESSION:
+			swap(ctx->session, b->session);
+			break;
+		case KSSL_OP_PEER_CHAIN:
+			swap(ctx->chain, b->chain);
+			ctx->chain_len = b->chain_len;
+			break;
+		case KSSL_OP_EXPORTER:
+			memcpy(ctx->export->bytes, payload, op.len);
+			ctx->export->len = op.len;
+			break;
 		}
 		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RECORD ||
 		    op.op == KSSL_OP_KEY_UPDATE) {
@@ -805,7 +883,7 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 	if (ret)
 		return -ERESTARTSYS;
 	ret = -EPIPE;
-	sk = lock_socket(ctx);
+	sk = kssl_control_lock(ctx);
 	if (!sk)
 		goto unlock;
 	if (ctx->tx.dir.err)
@@ -827,7 +905,7 @@ release:
 	mutex_unlock(&ctx->tx.lock);
 	if (ctx->tx.alert != KSSL_ALERT_NONE || ctx->tx.due)
 		kssl_sock_later(ctx, &ctx->tx.work, 0);
-	unlock_socket(sk);
+	kssl_control_unlock(sk);
 	return ret;
 unlock:
 	mutex_unlock(&ctx->tx.lock);
@@ -858,11 +936,88 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 		kssl_epoch_put(b.epochs[i]);
 	for (i = 0; i < b.updates_count; i++)
 		kssl_epoch_put(b.updates[i]);
+	kssl_session_free(b.session);
+	kvfree(b.chain);
 	kvfree_sensitive(data, b.len);
 	return ret ? ret : b.len;
 }
 
 /* ---- the rest of the file ---- */
+
+/* Give a struct that starts with its size, as much of it as the caller's says. */
+static int give(void __user *to, const void *from, u32 known)
+{
+	u32 size;
+
+	if (get_user(size, (u32 __user *)to))
+		return -EFAULT;
+	if (size < sizeof(size))
+		return -EINVAL;
+	size = min(size, known);
+	if (copy_to_user(to, from, size) || put_user(size, (u32 __user *)to))
+		return -EFAULT;
+	return 0;
+}
+
+static int take_policy(struct kssl_policy *policy, void __user *from)
+{
+	u32 size;
+	int ret;
+
+	if (get_user(size, (u32 __user *)from))
+		return -EFAULT;
+	if (size < sizeof(size))
+		return -EINVAL;
+	ret = copy_struct_from_user(policy, sizeof(*policy), from, size);
+	return ret ? ret : kssl_policy_check(policy);
+}
+
+static int set_policy(struct kssl_sock *ctx, void __user *arg)
+{
+	struct kssl_policy policy;
+	int ret = take_policy(&policy, arg);
+
+	return ret ? ret : kssl_sockopt_policy(ctx, &policy);
+}
+
+static long control_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct kssl_sock *ctx = file->private_data;
+	void __user *to = (void __user *)arg;
+	union {
+		struct kssl_status status;
+		struct kssl_error error;
+		struct kssl_exporter exporter;
+	} u;
+	struct sock *sk;
+	u32 size = 0;
+
+	if (cmd == KSSL_IOC_POLICY)
+		return set_policy(ctx, to);
+	if (cmd != KSSL_IOC_STATUS && cmd != KSSL_IOC_ERROR && cmd != KSSL_IOC_EXPORTER)
+		return -ENOTTY;
+	sk = kssl_control_lock(ctx);
+	if (!sk)
+		return -ENOTCONN;
+	switch (cmd) {
+	case KSSL_IOC_STATUS:
+		kssl_status_fill(ctx, &u.status);
+		size = sizeof(u.status);
+		break;
+	case KSSL_IOC_ERROR:
+		u.error = ctx->error;
+		size = sizeof(u.error);
+		break;
+	case KSSL_IOC_EXPORTER:
+		if (ctx->export) {
+			u.exporter = ctx->export->wants;
+			size = sizeof(u.exporter);
+		}
+		break;
+	}
+	kssl_control_unlock(sk);
+	return size ? give(to, &u, size) : -ENODATA;
+}
 
 static __poll_t control_poll(struct file *file, poll_table *wait)
 {
@@ -887,12 +1042,12 @@ static int control_release(struct inode *inode, struct file *file)
 
 	if (!ctx)
 		return 0;
-	sk = lock_socket(ctx);
+	sk = kssl_control_lock(ctx);
 	if (sk) {
 		kssl_bounce_orphan(ctx);
 		kssl_rx_pump(ctx, 1);
 		kssl_sock_wake(ctx);
-		unlock_socket(sk);
+		kssl_control_unlock(sk);
 	}
 	kssl_sock_put(ctx);
 	return 0;
@@ -903,15 +1058,67 @@ static const struct file_operations control_fops = {
 	.read_iter	= control_read,
 	.write_iter	= control_write,
 	.poll		= control_poll,
+	.unlocked_ioctl	= control_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
 	.release	= control_release,
 };
 
 /**
- * kssl_control_open() - getsockopt(KSSL_CONTROL): make the control file
- * @sk: socket
+ * kssl_control_begin() - a helper is, or will be, there
+ * @ctx: connection without keys and helper
  *
  * From here on the socket is attended and in the plain phase: application reads
  * and writes wait until the helper has installed keys and released them.
+ *
+ * Context: Process context. Caller holds tx.lock, unless nobody knows @ctx yet, and
+ * the socket lock.
+ */
+void kssl_control_begin(struct kssl_sock *ctx)
+{
+	ctx->attended = true;
+	ctx->had_helper = true;
+	ctx->tx.dir.plain = true;
+	ctx->rx.dir.plain = true;
+	kssl_tx_hold(ctx, KSSL_HOLD_HELPER);
+	kssl_rx_pump(ctx, 1);
+}
+
+/**
+ * kssl_control_file() - make the control file, to be installed or undone
+ * @ctx: connection
+ *
+ * Context: Process context.
+ * Return: the file, or %-ENFILE, %-ENOMEM.
+ */
+struct file *kssl_control_file(struct kssl_sock *ctx)
+{
+	struct file *file = anon_inode_getfile("[kssl]", &control_fops, ctx,
+					       O_RDWR | O_CLOEXEC);
+
+	if (!IS_ERR(file))
+		refcount_inc(&ctx->ref);
+	return file;
+}
+
+/**
+ * kssl_control_file_undo() - nobody gets the file
+ * @file: of kssl_control_file()
+ *
+ * Context: Process context.
+ */
+void kssl_control_file_undo(struct file *file)
+{
+	struct kssl_sock *ctx = file->private_data;
+
+	/* Its end is not the helper's. */
+	file->private_data = NULL;
+	fput(file);
+	kssl_sock_put(ctx);
+}
+
+/**
+ * kssl_control_open() - getsockopt(KSSL_CONTROL): become the helper
+ * @sk: socket
  *
  * Context: Process context, may sleep. Takes the socket lock.
  * Return: a file descriptor, close-on-exec, or
@@ -927,34 +1134,24 @@ int kssl_control_open(struct sock *sk)
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	file = anon_inode_getfile("[kssl]", &control_fops, ctx, O_RDWR | O_CLOEXEC);
+	file = kssl_control_file(ctx);
 	if (IS_ERR(file)) {
 		put_unused_fd(fd);
 		return PTR_ERR(file);
 	}
-	refcount_inc(&ctx->ref);	/* the file's */
 
 	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
 	if (ctx->had_helper || ctx->tx.dir.epoch || ctx->rx.dir.epoch || ctx->error.err)
 		ret = -EBUSY;
-	if (!ret) {
-		ctx->attended = true;
-		ctx->had_helper = true;
-		ctx->tx.dir.plain = true;
-		ctx->rx.dir.plain = true;
-		kssl_tx_hold(ctx, KSSL_HOLD_HELPER);
-		kssl_rx_pump(ctx, 1);
-	}
+	else
+		kssl_control_begin(ctx);
 	release_sock(sk);
 	kssl_tx_leave(ctx);
 
 	if (ret) {
 		put_unused_fd(fd);
-		/* Not this file is the helper's. */
-		file->private_data = NULL;
-		fput(file);
-		kssl_sock_put(ctx);
+		kssl_control_file_undo(file);
 		return ret;
 	}
 	fd_install(fd, file);

@@ -16,10 +16,14 @@
 #define _KSSL_H
 
 #include <linux/bvec.h>
+#include <linux/hashtable.h>
+#include <linux/in.h>
+#include <linux/in6.h>
 #include <linux/mutex.h>
 #include <linux/skbuff.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 #include <net/sock.h>
 #include <net/tls.h>
 #include "record.h"
@@ -29,6 +33,7 @@
 #define KSSL_WARNING_MAX	5	/* warning alerts in a row, CVE-2016-8610 */
 
 /* Defaults of struct kssl_policy, as uapi/linux/kssl.h says. */
+#define KSSL_HANDSHAKE_MS	30000	/* struct kssl_handshake.timeout_ms */
 #define KSSL_HELPER_MS		30000
 #define KSSL_PEER_MS		30000
 #define KSSL_LOOKAHEAD		(64 * 1024)	/* bytes opened ahead of the reader ... */
@@ -185,14 +190,131 @@ struct kssl_rx {
 	struct delayed_work work;
 };
 
+/* ---- who and what for ---- */
+
+#define KSSL_VERSION	"0.5"
+
+/* Who has asked: the process that set KSSL_HANDSHAKE, or else the ULP. */
+struct kssl_who {
+	kuid_t uid;
+	kgid_t gid;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+	u64 cgroup;
+};
+
+/**
+ * struct kssl_ask - what KSSL_HANDSHAKE asks for
+ * @ref: its socket, and each that shakes hands or listens for it
+ * @listener: number of the listening socket, 0 for others
+ * @handshakes: first handshakes under way (kssl_net.lock)
+ * @who: by whom
+ * @wants: what, with the defaults filled in
+ */
+struct kssl_ask {
+	refcount_t ref;
+	u32 listener;
+	unsigned int handshakes;
+	struct kssl_who who;
+	struct kssl_handshake wants;
+};
+
+/* struct kssl_session as it is kept: @strings has profile, @name and @alpn are where in it. */
+struct kssl_session_info {
+	u32 flags;
+	u32 verify;
+	u8 end_point_len;
+	u8 end_point[64];
+	u16 name;
+	u16 alpn;
+	char strings[];
+};
+
+struct kssl_address {
+	u8 len;
+	union {
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+};
+
+/* What is told of a connection. */
+struct kssl_note {
+	u32 id;
+	u32 listener;
+	struct kssl_who who;
+	u8 role;
+	u8 state;
+	bool has_session;
+	u32 session_flags;
+	unsigned long attached;		/* jiffies */
+	struct kssl_address local;
+	struct kssl_address peer;
+	struct kssl_status status;
+	struct kssl_error error;
+	char profile[KSSL_PROFILE_MAX];
+	char name[KSSL_NAME_MAX];
+	char alpn[256];
+};
+
+struct kssl_failure {
+	struct list_head entry;
+	unsigned long at;		/* jiffies */
+	struct kssl_note note;
+};
+
+/* A network namespace; see upcall.c. */
+struct kssl_net {
+	struct xarray socks;		/* by number */
+	u32 next_id;
+	atomic_t listeners;		/* numbers given to listening sockets */
+	atomic64_t stats[KSSL_A_STATS_MAX + 1];
+	spinlock_t lock;		/* what follows */
+	struct list_head helpers;	/* netlink sockets that have asked for connections */
+	unsigned long seen;		/* when the last one went, in jiffies */
+	bool has_seen;
+	struct list_head queue;		/* those that wait */
+	unsigned int waiting;
+	unsigned int handshakes;
+	DECLARE_HASHTABLE(users, 6);
+	struct list_head failures;	/* oldest first */
+	unsigned int failures_count;
+};
+
+/* KSSL_EXPORTER: the question, and what the helper has answered. */
+struct kssl_export {
+	struct kssl_exporter wants;
+	unsigned int len;
+	u8 bytes[KSSL_EXPORT_MAX];
+};
+
 /* A socket with the ULP attached. */
 struct kssl_sock {
 	struct tls_context not_tls;	/* zero; the kernel casts icsk_ulp_data of any ULP to it */
 	refcount_t ref;			/* the socket and the control file hold one each */
 	spinlock_t lock;		/* see the top of this file */
 	struct sock *sk;		/* NULL once closed */
+	struct rcu_head rcu;
+	u32 id;
+	u32 listener;			/* that it was accepted from, or 0 */
+	u8 role;			/* KSSL_ROLE_*, 0 if not known */
+	unsigned long attached;		/* jiffies */
+	struct kssl_who who;
 
 	/* lock_sock */
+	struct kssl_ask *ask;		/* until its handshake is over */
+	bool asked;			/* there was one */
+	bool told;			/* connect() has told how it ended */
+	bool waiting;			/* for a helper, in kssl_net.queue */
+	bool failure_told;
+	bool counted;			/* among the handshakes under way */
+	struct list_head wait_entry;	/* kssl_net.lock */
+	unsigned long handshake_deadline;	/* jiffies */
+	struct delayed_work handshake_clock;
+	struct kssl_session_info *session;
+	u8 *chain;			/* as KSSL_PEER_CHAIN has it */
+	u32 chain_len;
+	struct kssl_export *export;
 	bool attended;
 	bool had_helper;
 	bool etm;			/* encrypt-then-MAC was ever in use (RFC 7366 3.1) */
@@ -235,7 +357,7 @@ struct kssl_sock {
 	u32 control_events;		/* bits 1 << KSSL_EV_* for the helper */
 	int closed_err;			/* errno of KSSL_EV_CLOSED */
 	u8 rekey_reasons;		/* value of KSSL_EV_REKEY */
-	u8 request_how;			/* value of KSSL_EV_REQUEST */
+	u32 request_how;		/* value of KSSL_EV_REQUEST */
 	wait_queue_head_t control_wait;
 
 	/* set at attach, read only */
@@ -244,6 +366,9 @@ struct kssl_sock {
 	void (*saved_write_space)(struct sock *sk);
 	void (*saved_state_change)(struct sock *sk);
 };
+
+/* Of tables: each address family has its own. */
+enum { KSSL_FAMILY_V4, KSSL_FAMILY_V6, KSSL_FAMILIES };
 
 /* What was there before us, per address family. */
 struct kssl_base {
@@ -329,6 +454,52 @@ void kssl_sock_report(struct kssl_sock *ctx);
 void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
 void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
 void kssl_sock_detach(struct kssl_sock *ctx);
+int kssl_sock_attach(struct sock *sk, unsigned int family, struct kssl_ask *ask, u32 listener);
+bool kssl_sock_is_attached(const struct sock *sk);
+const struct kssl_base *kssl_sock_base(unsigned int family);
+
+/* arm.c */
+void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct proto_ops *base);
+int kssl_arm(struct sock *sk, unsigned int family);
+void kssl_arm_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
+void kssl_arm_release(struct sock *sk);
+
+/* handshake.c */
+void kssl_who_fill(struct kssl_who *who, struct sock *sk);
+struct kssl_ask *kssl_ask_new(const struct kssl_handshake *h, struct sock *sk);
+void kssl_ask_put(struct kssl_ask *ask);
+void kssl_handshake_begin(struct kssl_sock *ctx, struct kssl_ask *ask);
+void kssl_handshake_landed(struct kssl_sock *ctx);
+void kssl_handshake_late(struct work_struct *work);
+int kssl_handshake_wait(struct sock *sk, int flags, bool again);
+int kssl_handshake_set(struct sock *sk, const struct kssl_handshake *h);
+int kssl_handshake_get(const struct kssl_sock *ctx);
+struct kssl_session_info *kssl_session_new(const u8 *from, size_t len);
+void kssl_session_free(struct kssl_session_info *session);
+int kssl_session_fill(const struct kssl_sock *ctx, struct kssl_session *s);
+
+/* upcall.c */
+struct kssl_net *kssl_net_of(const struct net *net);
+int kssl_upcall_add(struct kssl_sock *ctx);
+struct kssl_sock *kssl_upcall_find(struct kssl_net *kn, unsigned long *id, bool exact);
+void kssl_upcall_submit(struct kssl_sock *ctx);
+int kssl_upcall_helper(struct kssl_net *kn, u32 portid);
+void kssl_upcall_helper_gone(struct kssl_net *kn, u32 portid);
+void kssl_upcall_look(struct kssl_sock *ctx);
+struct kssl_sock *kssl_upcall_take(struct kssl_net *kn, u32 id);
+void kssl_upcall_taken(struct kssl_sock *ctx);
+void kssl_upcall_landed(struct kssl_sock *ctx);
+void kssl_upcall_remove(struct kssl_sock *ctx);
+void kssl_upcall_count(struct kssl_sock *ctx, int counter);
+int kssl_upcall_init(void);
+void kssl_upcall_exit(void);
+
+/* genl.c */
+void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx);
+void kssl_genl_ready(struct kssl_sock *ctx);
+void kssl_genl_event(struct kssl_sock *ctx, u8 event);
+int kssl_genl_register(void);
+void kssl_genl_unregister(void);
 
 /* close.c */
 void kssl_close(struct sock *sk, long timeout);
@@ -339,6 +510,11 @@ int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 		     unsigned int optlen);
 int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optval,
 		     int __user *optlen);
+bool kssl_sockopt_refused(int level, int optname);
+int kssl_sockopt_handshake(struct kssl_handshake *h, sockptr_t optval, unsigned int optlen);
+int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen);
+int kssl_sockopt_policy(struct kssl_sock *ctx, const struct kssl_policy *policy);
+void kssl_status_fill(struct kssl_sock *ctx, struct kssl_status *status);
 
 /* buf.c */
 struct kssl_buf *kssl_buf_new(unsigned int prefix_len, bool control);
@@ -411,7 +587,9 @@ static inline void kssl_policy_count(struct kssl_sock *ctx, struct kssl_dir *dir
 }
 
 /* request.c */
+int kssl_request_begin(struct kssl_sock *ctx, int how);
 int kssl_request_set(struct sock *sk, int how);
+int kssl_request_export(struct sock *sk, struct kssl_exporter *wants);
 void kssl_request_end(struct kssl_sock *ctx, u32 id, int err);
 
 /* rx.c */
@@ -430,13 +608,18 @@ void kssl_rx_work(struct work_struct *work);
 void kssl_rx_free(struct kssl_sock *ctx);
 
 /* control.c */
+struct sock *kssl_control_lock(struct kssl_sock *ctx);
+void kssl_control_unlock(struct sock *sk);
+void kssl_control_begin(struct kssl_sock *ctx);
+struct file *kssl_control_file(struct kssl_sock *ctx);
+void kssl_control_file_undo(struct file *file);
 int kssl_control_open(struct sock *sk);
 void kssl_control_post(struct kssl_sock *ctx, struct sk_buff *skb);
 void kssl_control_event(struct kssl_sock *ctx, u8 event);
 void kssl_control_updated(struct kssl_sock *ctx);
 void kssl_control_news(struct work_struct *work);
 void kssl_control_rekey(struct kssl_sock *ctx, u8 why);
-void kssl_control_request(struct kssl_sock *ctx, u8 how);
+void kssl_control_request(struct kssl_sock *ctx, u32 how);
 void kssl_control_closed(struct kssl_sock *ctx, int err);
 void kssl_control_clock(struct work_struct *work);
 

@@ -3,6 +3,7 @@
  * Module init and exit, nothing else.
  */
 #include <linux/module.h>
+#include <net/genetlink.h>
 #include "kssl.h"
 
 static int __init kssl_init(void)
@@ -11,15 +12,30 @@ static int __init kssl_init(void)
 
 	if (ret)
 		return ret;
+	ret = kssl_upcall_init();
+	if (ret)
+		goto exit_crypt;
+	ret = kssl_genl_register();
+	if (ret)
+		goto exit_upcall;
 	ret = kssl_ulp_register();
 	if (ret)
-		kssl_crypt_exit();
+		goto unregister_genl;
+	return 0;
+unregister_genl:
+	kssl_genl_unregister();
+exit_upcall:
+	kssl_upcall_exit();
+exit_crypt:
+	kssl_crypt_exit();
 	return ret;
 }
 
 static void __exit kssl_exit(void)
 {
+	kssl_genl_unregister();
 	kssl_ulp_unregister();
+	kssl_upcall_exit();
 	kssl_crypt_exit();
 	kssl_hash_exit();
 }
@@ -29,5 +45,7 @@ module_exit(kssl_exit);
 
 MODULE_DESCRIPTION("SSL/TLS record layer of TCP sockets with a handshake helper");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(KSSL_VERSION);
+MODULE_ALIAS_GENL_FAMILY(KSSL_GENL_NAME);
 MODULE_ALIAS_TCP_ULP("kssl");
 MODULE_SOFTDEP("pre: gcm aesni-intel");

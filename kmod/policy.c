@@ -18,7 +18,8 @@
  */
 int kssl_policy_check(const struct kssl_policy *policy)
 {
-	const u32 known = KSSL_POLICY_ORPHAN | KSSL_POLICY_KEY_UPDATE | KSSL_POLICY_IDENTITY;
+	const u32 known = KSSL_POLICY_ORPHAN | KSSL_POLICY_KEY_UPDATE | KSSL_POLICY_IDENTITY |
+			  KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE;
 
 	if (policy->flags & ~known || policy->reserved)
 		return -EINVAL;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KSSL_RENEGOTIATE: the application asks for a handshake, the helper does it.
+ * KSSL_RENEGOTIATE, KSSL_EXPORTER: the application asks, the helper does it.
  */
+#include <linux/slab.h>
 #include "kssl.h"
 
 static int may_ask(const struct kssl_sock *ctx, int how)
@@ -49,6 +50,37 @@ out:
 	return ret;
 }
 
+static void begin(struct kssl_sock *ctx, u32 how)
+{
+	ctx->request_id++;
+	ctx->request = EINPROGRESS;
+	kssl_control_request(ctx, how);
+}
+
+/**
+ * kssl_request_begin() - have the helper shake hands
+ * @ctx: connection
+ * @how: KSSL_RENEG_*
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: 0 when it is asked, or as kssl_request_set().
+ */
+int kssl_request_begin(struct kssl_sock *ctx, int how)
+{
+	int ret = may_ask(ctx, how);
+
+	if (!ret)
+		begin(ctx, how);
+	return ret;
+}
+
+static long timeout(const struct sock *sk)
+{
+	const struct file *file = sk->sk_socket->file;
+
+	return sock_sndtimeo(sk, file && (file->f_flags & O_NONBLOCK));
+}
+
 /**
  * kssl_request_set() - setsockopt(KSSL_RENEGOTIATE)
  * @sk: socket
@@ -64,18 +96,57 @@ out:
 int kssl_request_set(struct sock *sk, int how)
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
-	bool nonblock = sk->sk_socket->file && (sk->sk_socket->file->f_flags & O_NONBLOCK);
 	int ret;
 
 	lock_sock(sk);
-	ret = may_ask(ctx, how);
+	ret = kssl_request_begin(ctx, how);
+	if (!ret)
+		ret = wait_for_end(ctx, timeout(sk));
+	release_sock(sk);
+	return ret;
+}
+
+static bool is_askable(const struct kssl_exporter *wants)
+{
+	size_t label_len = strnlen(wants->label, sizeof(wants->label));
+
+	return wants->len && wants->len <= KSSL_EXPORT_MAX && wants->has_context <= 1 &&
+	       wants->context_len <= (wants->has_context ? sizeof(wants->context) : 0) &&
+	       label_len && label_len < sizeof(wants->label) &&
+	       !memchr_inv(wants->reserved, 0, sizeof(wants->reserved));
+}
+
+/**
+ * kssl_request_export() - setsockopt(KSSL_EXPORTER)
+ * @sk: socket
+ * @wants: what is asked for
+ *
+ * Context: Process context, may sleep. Takes the socket lock.
+ * Return: 0 when getsockopt(KSSL_EXPORTER) has it, or %-EINVAL, %-ENOMEM, or as
+ * kssl_request_set().
+ */
+int kssl_request_export(struct sock *sk, struct kssl_exporter *wants)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+	struct kssl_export *export;
+	int ret;
+
+	if (!is_askable(wants))
+		return -EINVAL;
+	wants->size = sizeof(*wants);
+	export = kzalloc(sizeof(*export), GFP_KERNEL_ACCOUNT);
+	if (!export)
+		return -ENOMEM;
+	export->wants = *wants;
+	lock_sock(sk);
+	ret = may_ask(ctx, KSSL_RENEG_FULL);
 	if (!ret) {
-		ctx->request_id++;
-		ctx->request = EINPROGRESS;
-		kssl_control_request(ctx, how);
-		ret = wait_for_end(ctx, sock_sndtimeo(sk, nonblock));
+		swap(ctx->export, export);
+		begin(ctx, KSSL_ASK_EXPORTER);
+		ret = wait_for_end(ctx, timeout(sk));
 	}
 	release_sock(sk);
+	kfree_sensitive(export);
 	return ret;
 }
 

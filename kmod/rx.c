@@ -262,7 +262,8 @@ static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 static void receive_close_notify(struct kssl_sock *ctx)
 {
 	ctx->rx.dir.closed = true;
-	if (!(ctx->rx.dir.epoch->ver->flags & KSSL_V_HALF_CLOSE))
+	if (!(ctx->rx.dir.epoch->ver->flags & KSSL_V_HALF_CLOSE) &&
+	    !(ctx->policy.flags & KSSL_POLICY_HALF_CLOSE))
 		kssl_alert_request(ctx, KSSL_ALERT_CLOSE_NOTIFY);	/* RFC 5246 7.2.1 */
 	kssl_control_event(ctx, KSSL_EV_CLOSE_NOTIFY);
 }
@@ -386,6 +387,13 @@ static bool ends(const struct sock *sk)
 	       READ_ONCE(sk->sk_state) == TCP_CLOSE;
 }
 
+/* Is a FIN an end, as the application asked for?  Not within a record or a handshake. */
+static bool may_just_end(struct kssl_sock *ctx)
+{
+	return (ctx->policy.flags & KSSL_POLICY_INSECURE_EOF) && ctx->rx.established &&
+	       !kssl_sock_in_handshake(ctx) && !kssl_stream_available(ctx);
+}
+
 /* No whole record: is it because there will be none? */
 static void check_end(struct kssl_sock *ctx)
 {
@@ -396,6 +404,10 @@ static void check_end(struct kssl_sock *ctx)
 			  "the TCP connection was reset or failed");
 	} else if (ends(sk)) {
 		kssl_control_event(ctx, KSSL_EV_EOF);
+		if (may_just_end(ctx)) {
+			ctx->rx.dir.closed = true;
+			return;
+		}
 		kssl_fail_dir(ctx, &ctx->rx.dir, ECONNRESET, KSSL_WHO_PEER,
 			      "the peer closed the connection without close_notify");
 	}

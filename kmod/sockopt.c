@@ -83,26 +83,74 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 	return ret;
 }
 
+/**
+ * kssl_sockopt_policy() - set a policy that was checked
+ * @ctx: connection the caller has a reference on
+ * @policy: what it shall be
+ *
+ * Context: Process context, may sleep. Takes tx.lock and the socket lock.
+ * Return: 0, %-EINTR, or %-ENOTCONN once the socket is closed.
+ */
+int kssl_sockopt_policy(struct kssl_sock *ctx, const struct kssl_policy *policy)
+{
+	struct sock *sk;
+
+	/* A record may just be sealed under the limits as they are. */
+	if (mutex_lock_interruptible(&ctx->tx.lock))
+		return -EINTR;
+	sk = kssl_control_lock(ctx);
+	if (!sk) {
+		mutex_unlock(&ctx->tx.lock);
+		return -ENOTCONN;
+	}
+	kssl_policy_set(ctx, policy);
+	kssl_rx_pump(ctx, 1);
+	kssl_sock_wake(ctx);
+	mutex_unlock(&ctx->tx.lock);
+	if (ctx->tx.alert != KSSL_ALERT_NONE || ctx->tx.due)
+		kssl_sock_later(ctx, &ctx->tx.work, 0);
+	kssl_control_unlock(sk);
+	return 0;
+}
+
 static int set_policy(struct sock *sk, sockptr_t optval, unsigned int optlen)
 {
-	struct kssl_sock *ctx = kssl_sock_of(sk);
 	struct kssl_policy policy;
 	int ret = copy_sized(&policy, sizeof(policy), optval, optlen);
 
 	if (!ret)
 		ret = kssl_policy_check(&policy);
-	if (ret)
-		return ret;
-	/* A record may just be sealed under the limits as they are. */
-	if (mutex_lock_interruptible(&ctx->tx.lock))
-		return -EINTR;
-	lock_sock(sk);
-	kssl_policy_set(ctx, &policy);
-	kssl_rx_pump(ctx, 1);
-	kssl_sock_wake(ctx);
-	release_sock(sk);
-	kssl_tx_leave(ctx);
-	return 0;
+	return ret ? ret : kssl_sockopt_policy(kssl_sock_of(sk), &policy);
+}
+
+/**
+ * kssl_sockopt_handshake() - copy what KSSL_HANDSHAKE is set to
+ * @h: (out) copied
+ * @optval: value
+ * @optlen: its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-EINVAL, %-E2BIG or %-EFAULT.
+ */
+int kssl_sockopt_handshake(struct kssl_handshake *h, sockptr_t optval, unsigned int optlen)
+{
+	return copy_sized(h, sizeof(*h), optval, optlen);
+}
+
+static int set_handshake(struct sock *sk, sockptr_t optval, unsigned int optlen)
+{
+	struct kssl_handshake h;
+	int ret = kssl_sockopt_handshake(&h, optval, optlen);
+
+	return ret ? ret : kssl_handshake_set(sk, &h);
+}
+
+static int set_exporter(struct sock *sk, sockptr_t optval, unsigned int optlen)
+{
+	struct kssl_exporter wants;
+	int ret = copy_sized(&wants, sizeof(wants), optval, optlen);
+
+	return ret ? ret : kssl_request_export(sk, &wants);
 }
 
 static int set_renegotiate(struct sock *sk, sockptr_t optval, unsigned int optlen)
@@ -116,8 +164,14 @@ static int set_renegotiate(struct sock *sk, sockptr_t optval, unsigned int optle
 	return kssl_request_set(sk, how);
 }
 
-/* What would let bytes pass the record layer, or move TCP under it. */
-static bool refused(int level, int optname)
+/**
+ * kssl_sockopt_refused() - would it let bytes pass the record layer, or move TCP under it?
+ * @level: of a socket option
+ * @optname: of a socket option
+ *
+ * Context: Any.
+ */
+bool kssl_sockopt_refused(int level, int optname)
 {
 	if (level != SOL_TCP)
 		return false;
@@ -138,7 +192,8 @@ static bool refused(int level, int optname)
  * kssl_sockopt_set() - proto.setsockopt
  * @sk: socket
  * @level: SOL_KSSL, or what goes to TCP
- * @optname: KSSL_TX_KEY, KSSL_RX_KEY, KSSL_POLICY, KSSL_RENEGOTIATE
+ * @optname: KSSL_TX_KEY, KSSL_RX_KEY, KSSL_POLICY, KSSL_RENEGOTIATE, KSSL_HANDSHAKE,
+ *	KSSL_EXPORTER
  * @optval: value
  * @optlen: its length
  *
@@ -152,12 +207,13 @@ static bool refused(int level, int optname)
  * * %-ENOPROTOOPT - no such option
  * * %-EPIPE - the direction is closed; or its sticky error
  * * %-EINTR - a signal came
- * * KSSL_RENEGOTIATE: see kssl_request_set()
+ * * KSSL_RENEGOTIATE: see kssl_request_set(); KSSL_HANDSHAKE: kssl_handshake_set();
+ *   KSSL_EXPORTER: kssl_request_export()
  */
 int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 		     unsigned int optlen)
 {
-	if (refused(level, optname))
+	if (kssl_sockopt_refused(level, optname))
 		return -EOPNOTSUPP;
 	if (level != SOL_KSSL)
 		return kssl_sock_of(sk)->base->prot->setsockopt(sk, level, optname, optval,
@@ -171,6 +227,10 @@ int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 		return set_policy(sk, optval, optlen);
 	case KSSL_RENEGOTIATE:
 		return set_renegotiate(sk, optval, optlen);
+	case KSSL_HANDSHAKE:
+		return set_handshake(sk, optval, optlen);
+	case KSSL_EXPORTER:
+		return set_exporter(sk, optval, optlen);
 	default:
 		return -ENOPROTOOPT;
 	}
@@ -211,10 +271,17 @@ static u32 next_identity(const struct kssl_rx *rx)
 	return skb ? kssl_rx_cb(skb)->identity : rx->identity;
 }
 
-static void fill_status(struct kssl_sock *ctx, struct kssl_status *status)
+/**
+ * kssl_status_fill() - KSSL_STATUS
+ * @ctx: connection
+ * @status: (out) filled in
+ *
+ * Context: Caller holds the socket lock.
+ */
+void kssl_status_fill(struct kssl_sock *ctx, struct kssl_status *status)
 {
 	*status = (struct kssl_status) {
-		.attended = ctx->attended,
+		.attended = ctx->attended && !ctx->waiting,
 		.established = ctx->rx.established,
 		.handshakes = ctx->handshakes,
 		.holds = ctx->holds,
@@ -273,19 +340,125 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 	return put_user(used, optlen);
 }
 
+static int give_int(int value, char __user *optval, int __user *optlen, int len)
+{
+	if (len < (int)sizeof(value))
+		return -EINVAL;
+	if (put_user((int)sizeof(value), optlen) || put_user(value, (int __user *)optval))
+		return -EFAULT;
+	return 0;
+}
+
+static int get_handshake(struct kssl_sock *ctx, char __user *optval, int __user *optlen, int len)
+{
+	int err;
+
+	lock_sock(ctx->sk);
+	err = -kssl_handshake_get(ctx);
+	release_sock(ctx->sk);
+	return give_int(err, optval, optlen, len);
+}
+
+static int get_session(struct kssl_sock *ctx, char __user *optval, int __user *optlen, int len)
+{
+	struct kssl_session session;
+	int ret;
+
+	lock_sock(ctx->sk);
+	ret = kssl_session_fill(ctx, &session);
+	release_sock(ctx->sk);
+	return ret ? ret : give_sized(&session, sizeof(session), optval, optlen, len);
+}
+
+static int get_chain(struct kssl_sock *ctx, char __user *optval, int __user *optlen, int len)
+{
+	u8 *copy = NULL;
+	u32 chain_len;
+	int ret = 0;
+
+	lock_sock(ctx->sk);
+	chain_len = ctx->chain_len;
+	if (!chain_len)
+		ret = -ENODATA;
+	else if (chain_len > len)
+		ret = -EMSGSIZE;
+	else
+		copy = kvmalloc(chain_len, GFP_KERNEL);
+	if (copy)
+		memcpy(copy, ctx->chain, chain_len);
+	release_sock(ctx->sk);
+	if (ret || !copy)
+		return ret ? ret : -ENOMEM;
+	if (put_user((int)chain_len, optlen) || copy_to_user(optval, copy, chain_len))
+		ret = -EFAULT;
+	kvfree(copy);
+	return ret;
+}
+
+/* Given once. */
+static int get_exporter(struct kssl_sock *ctx, char __user *optval, int __user *optlen, int len)
+{
+	struct kssl_export *export;
+	int ret = -ENODATA;
+
+	lock_sock(ctx->sk);
+	export = ctx->export;
+	if (export && export->len) {
+		ret = export->len <= len ? 0 : -EMSGSIZE;
+		if (!ret)
+			ctx->export = NULL;
+	}
+	release_sock(ctx->sk);
+	if (ret)
+		return ret;
+	if (put_user((int)export->len, optlen) || copy_to_user(optval, export->bytes, export->len))
+		ret = -EFAULT;
+	kfree_sensitive(export);
+	return ret;
+}
+
+/**
+ * kssl_sockopt_get_armed() - getsockopt(SOL_KSSL) before there is a connection
+ * @optname: KSSL_SUITES, KSSL_STATUS, KSSL_ERROR, KSSL_HANDSHAKE
+ * @optval: (out) value
+ * @optlen: (in, out) its length
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-ENOTCONN for what only a connection has, %-EINVAL, %-EFAULT.
+ */
+int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen)
+{
+	struct kssl_status status = {};
+	struct kssl_error error = {};
+	int len;
+
+	if (get_user(len, optlen))
+		return -EFAULT;
+	if (len < 0)
+		return -EINVAL;
+	switch (optname) {
+	case KSSL_SUITES:
+		return get_suites(optval, optlen, len);
+	case KSSL_STATUS:
+		return give_sized(&status, sizeof(status), optval, optlen, len);
+	case KSSL_ERROR:
+		return give_sized(&error, sizeof(error), optval, optlen, len);
+	case KSSL_HANDSHAKE:
+		return give_int(ENOTCONN, optval, optlen, len);
+	default:
+		return -ENOTCONN;
+	}
+}
+
 static int get_renegotiate(struct kssl_sock *ctx, char __user *optval, int __user *optlen,
 			   int len)
 {
 	int err;
 
-	if (len < (int)sizeof(err))
-		return -EINVAL;
 	lock_sock(ctx->sk);
 	err = ctx->request == EINPROGRESS && ctx->error.err ? ctx->error.err : ctx->request;
 	release_sock(ctx->sk);
-	if (put_user((int)sizeof(err), optlen) || put_user(err, (int __user *)optval))
-		return -EFAULT;
-	return 0;
+	return give_int(err, optval, optlen, len);
 }
 
 static int get_control(struct sock *sk, char __user *optval, int __user *optlen, int len)
@@ -308,7 +481,7 @@ static int get_control(struct sock *sk, char __user *optval, int __user *optlen,
  * @sk: socket
  * @level: SOL_KSSL, or what goes to TCP
  * @optname: KSSL_CONTROL, KSSL_STATUS, KSSL_ERROR, KSSL_SUITES, KSSL_POLICY,
- *	KSSL_RENEGOTIATE
+ *	KSSL_RENEGOTIATE, KSSL_HANDSHAKE, KSSL_SESSION, KSSL_PEER_CHAIN, KSSL_EXPORTER
  * @optval: (out) value
  * @optlen: (in, out) its length
  *
@@ -316,6 +489,8 @@ static int get_control(struct sock *sk, char __user *optval, int __user *optlen,
  * Return: 0, or
  * * %-EBUSY - KSSL_CONTROL: given out before, or keys were set
  * * %-EINVAL, %-EFAULT - too little room
+ * * %-ENODATA - KSSL_SESSION, KSSL_PEER_CHAIN, KSSL_EXPORTER: there is none
+ * * %-EMSGSIZE - KSSL_PEER_CHAIN, KSSL_EXPORTER: too little room
  * * %-EOPNOTSUPP - an option of TCP that would lead around the record layer
  * * %-ENOPROTOOPT - no such option
  * * %-EMFILE, %-ENFILE, %-ENOMEM
@@ -329,7 +504,7 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 	struct kssl_error error;
 	int len;
 
-	if (refused(level, optname))
+	if (kssl_sockopt_refused(level, optname))
 		return -EOPNOTSUPP;
 	if (level != SOL_KSSL)
 		return ctx->base->prot->getsockopt(sk, level, optname, optval, optlen);
@@ -343,7 +518,7 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 		return get_control(sk, optval, optlen, len);
 	case KSSL_STATUS:
 		lock_sock(sk);
-		fill_status(ctx, &status);
+		kssl_status_fill(ctx, &status);
 		release_sock(sk);
 		return give_sized(&status, sizeof(status), optval, optlen, len);
 	case KSSL_ERROR:
@@ -360,6 +535,14 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 		return give_sized(&policy, sizeof(policy), optval, optlen, len);
 	case KSSL_RENEGOTIATE:
 		return get_renegotiate(ctx, optval, optlen, len);
+	case KSSL_HANDSHAKE:
+		return get_handshake(ctx, optval, optlen, len);
+	case KSSL_SESSION:
+		return get_session(ctx, optval, optlen, len);
+	case KSSL_PEER_CHAIN:
+		return get_chain(ctx, optval, optlen, len);
+	case KSSL_EXPORTER:
+		return get_exporter(ctx, optval, optlen, len);
 	default:
 		return -ENOPROTOOPT;
 	}

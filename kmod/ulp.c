@@ -20,9 +20,9 @@
  *	name node
  *
  * struct proto_ops:
- *   ours: poll shutdown splice_read set_rcvlowat set_peek_off peek_len owner
+ *   ours: connect poll shutdown splice_read set_rcvlowat set_peek_off peek_len owner
  *   refused: mmap read_sock read_skb sendmsg_locked sendpage_locked
- *   base: release bind connect socketpair accept getname ioctl compat_ioctl
+ *   base: release bind socketpair accept getname ioctl compat_ioctl
  *	gettstamp listen setsockopt getsockopt getsockopt_iter set_rcvbuf show_fdinfo
  *	sendmsg recvmsg sendpage splice_eof
  *   data: family
@@ -30,17 +30,16 @@
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/skmsg.h>
+#include <linux/inet_diag.h>
 #include <linux/slab.h>
 #include <net/inet_common.h>
 #include <net/transp_v6.h>
 #include <asm/ioctls.h>
 #include "kssl.h"
 
-enum { FAMILY_V4, FAMILY_V6, FAMILIES };
-
-static struct proto prots[FAMILIES];
-static struct proto_ops ops[FAMILIES];
-static struct kssl_base bases[FAMILIES];
+static struct proto prots[KSSL_FAMILIES];
+static struct proto_ops ops[KSSL_FAMILIES];
+static struct kssl_base bases[KSSL_FAMILIES];
 static DEFINE_MUTEX(bases_lock);
 static struct workqueue_struct *workqueue;
 
@@ -55,6 +54,11 @@ struct kssl_sock *kssl_sock_of(const struct sock *sk)
 	return (__force struct kssl_sock *)READ_ONCE(inet_csk(sk)->icsk_ulp_data);
 }
 
+static void free_sock(struct rcu_head *rcu)
+{
+	kfree_sensitive(container_of(rcu, struct kssl_sock, rcu));
+}
+
 /**
  * kssl_sock_put() - drop a reference; the last one frees
  * @ctx: connection
@@ -66,7 +70,11 @@ void kssl_sock_put(struct kssl_sock *ctx)
 	if (!refcount_dec_and_test(&ctx->ref))
 		return;
 	skb_queue_purge(&ctx->messages);
-	kfree_sensitive(ctx);
+	kssl_session_free(ctx->session);
+	kvfree(ctx->chain);
+	kfree_sensitive(ctx->export);
+	/* ss(8) may just look at it. */
+	call_rcu(&ctx->rcu, free_sock);
 }
 
 /**
@@ -220,6 +228,10 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 	u8 shut;
 
 	sock_poll_wait(file, sock, wait);
+	/* Whoever waits for a handshake asks SO_ERROR next, which has to have it. */
+	if (READ_ONCE(ctx->asked) && !READ_ONCE(ctx->handshakes) && READ_ONCE(ctx->error.err) &&
+	    !READ_ONCE(ctx->reported))
+		return 0;
 	/*
 	 * Who a record is for shows only when it is open.  Whoever has the lock may just
 	 * now have it out of TCP's queue and not yet in ours, and wakes nobody then.
@@ -258,6 +270,22 @@ static __poll_t ulp_poll(struct file *file, struct socket *sock, struct poll_tab
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	}
 	return mask;
+}
+
+/* connect() of a socket that was connected: how its handshake stands. */
+static int ulp_connect(struct socket *sock, KSSL_COMPAT_SOCKADDR *address, int len, int flags)
+{
+	struct sock *sk = sock->sk;
+	int ret;
+
+	if (len < (int)sizeof(sa_family_t))
+		return -EINVAL;
+	if (address->sa_family == AF_UNSPEC)
+		return -EOPNOTSUPP;
+	lock_sock(sk);
+	ret = kssl_handshake_wait(sk, flags, true);
+	release_sock(sk);
+	return ret;
 }
 
 /* close_notify goes out here: once TCP is shut down it takes no more bytes. */
@@ -345,6 +373,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 
 	*o = *base;
 	o->owner = THIS_MODULE;
+	o->connect = ulp_connect;
 	o->poll = ulp_poll;
 	o->shutdown = ulp_shutdown;
 	o->splice_read = kssl_rx_splice_read;
@@ -361,6 +390,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 #endif
 
 	bases[family].ops = base;
+	kssl_arm_tables(family, prot, base);
 	/* Seen last: a base that has a prot is complete. */
 	smp_store_release(&bases[family].prot, prot);
 }
@@ -371,10 +401,10 @@ static int find_family(struct sock *sk)
 	unsigned int family;
 
 	if (sk->sk_prot == &tcp_prot && sk->sk_socket->ops == &inet_stream_ops)
-		family = FAMILY_V4;
+		family = KSSL_FAMILY_V4;
 #if IS_ENABLED(CONFIG_IPV6)
 	else if (sk->sk_prot == &tcpv6_prot)
-		family = FAMILY_V6;
+		family = KSSL_FAMILY_V6;
 #endif
 	else
 		return -EOPNOTSUPP;
@@ -391,10 +421,11 @@ static int find_family(struct sock *sk)
 
 static struct kssl_sock *new_sock(struct sock *sk)
 {
-	struct kssl_sock *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL);
+	struct kssl_sock *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	int ret;
 
 	if (!ctx)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 	refcount_set(&ctx->ref, 1);
 	spin_lock_init(&ctx->lock);
 	skb_queue_head_init(&ctx->messages);
@@ -403,6 +434,7 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	INIT_DELAYED_WORK(&ctx->peer_clock, kssl_policy_peer_late);
 	INIT_DELAYED_WORK(&ctx->rekey_clock, kssl_policy_key_old);
 	INIT_DELAYED_WORK(&ctx->news, kssl_control_news);
+	INIT_DELAYED_WORK(&ctx->handshake_clock, kssl_handshake_late);
 	INIT_DELAYED_WORK(&ctx->close_work, kssl_close_work);
 
 	mutex_init(&ctx->tx.lock);
@@ -422,10 +454,20 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	ctx->rx.rcvlowat = sk->sk_rcvlowat;
 	ctx->rx.counted_since = jiffies;
 	kssl_policy_set(ctx, &(struct kssl_policy) {});
+	ctx->attached = jiffies;
+	kssl_who_fill(&ctx->who, sk);
+	ret = kssl_upcall_add(ctx);
+	if (ret) {
+		kfree(ctx);
+		return ERR_PTR(ret);
+	}
 	return ctx;
 }
 
-/* Context first, then callbacks, then the tables that lead to it. */
+/*
+ * Context first, then callbacks, then the tables that lead to it.  An armed socket has
+ * our reference for its ops already.
+ */
 static void publish(struct kssl_sock *ctx, int family)
 {
 	struct sock *sk = ctx->sk;
@@ -441,7 +483,8 @@ static void publish(struct kssl_sock *ctx, int family)
 	sk->sk_state_change = kssl_rx_state_change;
 	WRITE_ONCE(sk->sk_prot, &prots[family]);
 	/* The release of the socket drops the owner of its ops. */
-	__module_get(THIS_MODULE);
+	if (sk->sk_socket->ops->owner != THIS_MODULE)
+		__module_get(THIS_MODULE);
 	WRITE_ONCE(sk->sk_socket->ops, &ops[family]);
 	/* As sendmsg refuses MSG_ZEROCOPY; io_uring asks beforehand. */
 	clear_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
@@ -449,6 +492,55 @@ static void publish(struct kssl_sock *ctx, int family)
 	WRITE_ONCE(sk->sk_rcvlowat, 1);
 	/* An urgent byte left out would stop the stream for ever. */
 	sock_set_flag(sk, SOCK_URGINLINE);
+	kssl_genl_event(ctx, KSSL_EVENT_NL_ATTACHED);
+}
+
+/**
+ * kssl_sock_attach() - put the record layer on a connected socket
+ * @sk: socket with base protocol
+ * @family: of its tables
+ * @ask: what a helper shall do, or NULL
+ * @listener: number of the socket it was accepted from, or 0
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: 0, %-ENOMEM, %-EBUSY.
+ */
+int kssl_sock_attach(struct sock *sk, unsigned int family, struct kssl_ask *ask, u32 listener)
+{
+	struct kssl_sock *ctx = new_sock(sk);
+
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	ctx->listener = listener;
+	publish(ctx, family);
+	sk->sk_socket->state = SS_CONNECTED;
+	if (ask)
+		kssl_handshake_begin(ctx, ask);
+	return 0;
+}
+
+/**
+ * kssl_sock_is_attached() - has the socket our protocol?
+ * @sk: socket with the ULP
+ *
+ * Context: Any.
+ */
+bool kssl_sock_is_attached(const struct sock *sk)
+{
+	const struct proto *prot = READ_ONCE(sk->sk_prot);
+
+	return prot >= prots && prot < prots + KSSL_FAMILIES;
+}
+
+/**
+ * kssl_sock_base() - what is TCP's
+ * @family: of tables
+ *
+ * Context: Any.
+ */
+const struct kssl_base *kssl_sock_base(unsigned int family)
+{
+	return &bases[family];
 }
 
 static bool has_psock(struct sock *sk)
@@ -462,17 +554,14 @@ static bool has_psock(struct sock *sk)
 }
 
 /*
- * TCP_ULP "kssl", under the socket lock.  ENOTCONN: not established.  EOPNOTSUPP:
- * not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer sleeps inside
- * TCP and would go on in clear text.
+ * TCP_ULP "kssl", under the socket lock.  ENOTCONN: being connected or closed by the
+ * peer.  EOPNOTSUPP: not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer
+ * or connect() sleeps inside TCP and would go on in clear text.
  */
 static int ulp_init(struct sock *sk)
 {
-	struct kssl_sock *ctx;
 	int family;
 
-	if (sk->sk_state != TCP_ESTABLISHED)
-		return -ENOTCONN;
 	if (!sk->sk_socket || has_psock(sk) || tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	if (sk->sk_write_pending)
@@ -480,17 +569,93 @@ static int ulp_init(struct sock *sk)
 	family = find_family(sk);
 	if (family < 0)
 		return family;
-	ctx = new_sock(sk);
-	if (!ctx)
-		return -ENOMEM;
-	publish(ctx, family);
+	switch (sk->sk_state) {
+	case TCP_ESTABLISHED:
+		return kssl_sock_attach(sk, family, NULL, 0);
+	case TCP_CLOSE:
+	case TCP_SYN_SENT:
+	case TCP_LISTEN:
+		return kssl_arm(sk, family);
+	default:
+		return -ENOTCONN;
+	}
+}
+
+/* The socket is destroyed, or a child of a listener before anybody had it. */
+static void ulp_release(struct sock *sk)
+{
+	if (!kssl_sock_is_attached(sk))
+		kssl_arm_release(sk);
+}
+
+/* ---- ss(8) ---- */
+
+static u16 info_cipher(const struct kssl_epoch *e)
+{
+	switch (e->suite->id) {
+	case 0x1301: case 0x009c: case 0x009e: case 0xc02b: case 0xc02f:
+		return TLS_CIPHER_AES_GCM_128;
+	case 0x1302: case 0x009d: case 0x009f: case 0xc02c: case 0xc030:
+		return TLS_CIPHER_AES_GCM_256;
+	case 0x1303: case 0xcca8: case 0xcca9: case 0xccaa:
+		return TLS_CIPHER_CHACHA20_POLY1305;
+	case 0x1304: case 0xc09c: case 0xc09e:
+		return TLS_CIPHER_AES_CCM_128;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * kssl_ulp_get_info() - what ss knows to print of kTLS, where it fits
+ * @sk: socket with the ULP
+ * @skb: (out) message
+ *
+ * Context: Any, without the socket's spinlock.
+ * Return: 0.
+ */
+int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb)
+{
+	const struct kssl_epoch *e;
+	struct kssl_sock *ctx;
+	struct nlattr *nest;
+
+	if (!kssl_sock_is_attached(sk) || !spin_trylock_bh(&sk->sk_lock.slock))
+		return 0;
+	ctx = kssl_sock_of(sk);
+	e = ctx && !sock_owned_by_user_nocheck(sk) ? ctx->tx.dir.epoch : NULL;
+	nest = e ? nla_nest_start_noflag(skb, INET_ULP_INFO_TLS) : NULL;
+	if (nest) {
+		if (nla_put_u16(skb, TLS_INFO_VERSION, e->ver->wire) ||
+		    (info_cipher(e) && nla_put_u16(skb, TLS_INFO_CIPHER, info_cipher(e))) ||
+		    nla_put_u16(skb, TLS_INFO_TXCONF, TLS_CONF_SW) ||
+		    nla_put_u16(skb, TLS_INFO_RXCONF, TLS_CONF_SW))
+			nla_nest_cancel(skb, nest);
+		else
+			nla_nest_end(skb, nest);
+	}
+	spin_unlock_bh(&sk->sk_lock.slock);
 	return 0;
 }
 
+/**
+ * kssl_ulp_get_info_size() - room that kssl_ulp_get_info() may take
+ *
+ * Context: Any.
+ */
+size_t kssl_ulp_get_info_size(void)
+{
+	return nla_total_size(0) + 4 * nla_total_size(sizeof(u16));
+}
+
 static struct tcp_ulp_ops ulp_ops = {
-	.name	= KSSL_ULP_NAME,
-	.owner	= THIS_MODULE,
-	.init	= ulp_init,
+	.name		= KSSL_ULP_NAME,
+	.owner		= THIS_MODULE,
+	.init		= ulp_init,
+	.release	= ulp_release,
+	.clone		= kssl_arm_clone,
+	.get_info	= kssl_compat_get_info,
+	.get_info_size	= kssl_compat_get_info_size,
 };
 
 /**

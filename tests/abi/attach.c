@@ -36,13 +36,18 @@ static void attach_twice(void)
 	peer_expect_pattern(&c.peer, 0, 100);
 }
 
+/* Armed, see handshake.c: there is no connection whose options could be asked for. */
 static void not_connected(void)
 {
 	int fd = SYS(socket(v->family, SOCK_STREAM, 0));
+	struct kssl_policy p = { .size = sizeof(p) };
 
-	FAILS(attach(fd), ENOTCONN);
+	SYS(attach(fd));
+	FAILS(take_control(fd), ENOTCONN);
+	FAILS(set_policy(fd, &p), ENOTCONN);
 	SYS(listen(fd, 1));
-	FAILS(attach(fd), ENOTCONN);
+	FAILS(attach(fd), EEXIST);
+	FAILS(take_control(fd), ENOTCONN);
 }
 
 static void closing(void)

@@ -209,6 +209,7 @@ static void finish(struct kssl_engine *e, struct kssl_batch *batch)
 	remember_identity(e, batch);
 	kssl_engine_keep_session(e);
 	kssl_bounce_release(e, batch);
+	kssl_session_tell(e, batch);
 	kssl_bounce_add(batch, KSSL_OP_DONE);
 	kssl_start_finished(e, batch);
 	kssl_engine_renew_bios(e);
@@ -219,6 +220,7 @@ static void finish_authentication(struct kssl_engine *e, struct kssl_batch *batc
 {
 	remember_identity(e, batch);
 	kssl_bounce_release(e, batch);
+	kssl_session_tell(e, batch);
 	kssl_bounce_add(batch, KSSL_OP_DONE);
 	kssl_start_finished(e, batch);
 }

@@ -59,6 +59,7 @@ void kssl_config_free(struct kssl_config *config)
 		return;
 	SSL_SESSION_free(config->session);
 	SSL_CTX_free(config->ctx);
+	free(config->suites);
 	free(config);
 }
 
@@ -207,6 +208,33 @@ int kssl_config_set_session(struct kssl_config *config, SSL_SESSION *session)
 		return -ENOMEM;
 	SSL_SESSION_free(config->session);
 	config->session = session;
+	return 0;
+}
+
+int kssl_config_set_profile(struct kssl_config *config, const char *profile)
+{
+	if (profile && strlen(profile) >= sizeof(config->profile))
+		return -EINVAL;
+	memset(config->profile, 0, sizeof(config->profile));
+	if (profile)
+		strcpy(config->profile, profile);
+	return 0;
+}
+
+int kssl_config_set_suites(struct kssl_config *config, const struct kssl_suite_info *suites,
+			   unsigned int count)
+{
+	struct kssl_suite_info *copy = NULL;
+
+	if (suites) {
+		copy = calloc(count ? count : 1, sizeof(*copy));
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, suites, count * sizeof(*copy));
+	}
+	free(config->suites);
+	config->suites = copy;
+	config->suites_count = copy ? count : 0;
 	return 0;
 }
 

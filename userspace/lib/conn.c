@@ -31,6 +31,48 @@ bool kssl_conn_is_busy(const struct kssl *k)
 	       (kssl_engine_is_busy(k->engine) || k->batch.len);
 }
 
+/* The application may have closed the socket, and its number be another one's. */
+static bool has_socket(const struct kssl *k)
+{
+	uint64_t cookie;
+
+	return k->fd >= 0 && !kssl_control_cookie(k->fd, &cookie) && cookie == k->cookie;
+}
+
+static int read_status(struct kssl *k, struct kssl_status *status)
+{
+	if (k->fd >= 0)
+		return has_socket(k) ? kssl_control_status(k->fd, status) : -ENOTCONN;
+	memset(status, 0, sizeof(*status));
+	status->size = sizeof(*status);
+	return kssl_control_ask(k->control, KSSL_IOC_STATUS, status);
+}
+
+static int read_error(struct kssl *k, struct kssl_error *error)
+{
+	if (k->fd >= 0)
+		return has_socket(k) ? kssl_control_error(k->fd, error) : -ENOTCONN;
+	memset(error, 0, sizeof(*error));
+	error->size = sizeof(*error);
+	return kssl_control_ask(k->control, KSSL_IOC_ERROR, error);
+}
+
+/**
+ * kssl_conn_policy() - what the connection bears from now on
+ * @k: connection
+ * @policy: all of it
+ *
+ * Return: 0 or -errno.
+ */
+int kssl_conn_policy(struct kssl *k, const struct kssl_policy *policy)
+{
+	struct kssl_policy copy = *policy;
+
+	if (k->fd >= 0)
+		return has_socket(k) ? kssl_control_policy(k->fd, policy) : -ENOTCONN;
+	return kssl_control_ask(k->control, KSSL_IOC_POLICY, &copy);
+}
+
 /**
  * kssl_conn_look() - refresh @k->last from the kernel
  * @k: connection
@@ -40,10 +82,8 @@ bool kssl_conn_is_busy(const struct kssl *k)
 void kssl_conn_look(struct kssl *k)
 {
 	struct kssl_status status;
-	uint64_t cookie;
 
-	if (k->state != KSSL_CONN_CLOSED && !kssl_control_cookie(k->fd, &cookie) &&
-	    cookie == k->cookie && !kssl_control_status(k->fd, &status))
+	if (k->state != KSSL_CONN_CLOSED && !read_status(k, &status))
 		k->last = status;
 }
 
@@ -150,12 +190,10 @@ static void tell(struct kssl *k, enum kssl_event event, bool by_peer)
 static void take_failure(struct kssl *k, uint32_t err)
 {
 	struct kssl_error error;
-	uint64_t cookie;
 
 	if (k->state >= KSSL_CONN_FAILED)
 		return;
-	if (kssl_control_cookie(k->fd, &cookie) || cookie != k->cookie ||
-	    kssl_control_error(k->fd, &error) || !error.err) {
+	if (read_error(k, &error) || !error.err) {
 		memset(&error, 0, sizeof(error));
 		error.err = err ? err : EIO;
 		error.who = KSSL_WHO_KERNEL;
@@ -194,6 +232,15 @@ static void look_before(struct kssl *k)
 	k->before = k->last;
 }
 
+/* An application wants keying material, and the kernel knows which. */
+static void take_exporter(struct kssl *k, uint32_t id)
+{
+	struct kssl_exporter wanted = { .size = sizeof(wanted) };
+
+	if (!kssl_control_ask(k->control, KSSL_IOC_EXPORTER, &wanted))
+		kssl_engine_export(k->engine, &wanted, id, &k->batch);
+}
+
 static void take_kernel_event(struct kssl *k, const struct kssl_msg *head)
 {
 	switch (head->type) {
@@ -217,6 +264,10 @@ static void take_kernel_event(struct kssl *k, const struct kssl_msg *head)
 		kssl_engine_rekey(k->engine, head->value, &k->batch);
 		break;
 	case KSSL_EV_REQUEST:
+		if (head->value == KSSL_ASK_EXPORTER) {
+			take_exporter(k, head->epoch);
+			break;
+		}
 		look_before(k);
 		kssl_engine_request(k->engine, head->value, head->epoch, &k->batch);
 		break;

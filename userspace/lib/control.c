@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * System calls on the socket and its control file.  No file operation here is
- * special to the control file, so a SOCK_SEQPACKET pair can stand in for it.
+ * System calls on the socket and its control file.  But for ioctl() no file operation
+ * here is special to the control file, so a SOCK_SEQPACKET pair can stand in for it.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,20 +85,43 @@ int kssl_control_policy(int fd, const struct kssl_policy *policy)
  */
 int kssl_control_open(int fd)
 {
-	int control = -1;
+	int control = -1, ret;
 	socklen_t len = sizeof(control);
-	int flags;
 
 	if (getsockopt(fd, SOL_KSSL, KSSL_CONTROL, &control, &len))
 		return -errno;
-	flags = fcntl(control, F_GETFL);
-	if (flags < 0 || fcntl(control, F_SETFL, flags | O_NONBLOCK)) {
-		int ret = -errno;
-
+	ret = kssl_control_prepare(control);
+	if (ret) {
 		close(control);
 		return ret;
 	}
 	return control;
+}
+
+/**
+ * kssl_control_prepare() - have a control file never block
+ * @control: control file
+ *
+ * Return: 0 or -errno.
+ */
+int kssl_control_prepare(int control)
+{
+	int flags = fcntl(control, F_GETFL);
+
+	return flags < 0 || fcntl(control, F_SETFL, flags | O_NONBLOCK) ? -errno : 0;
+}
+
+/**
+ * kssl_control_ask() - ioctl() of the control file, for who has no socket
+ * @control: control file
+ * @what: KSSL_IOC_*
+ * @arg: its struct, which starts with its size
+ *
+ * Return: 0 or -errno.
+ */
+int kssl_control_ask(int control, unsigned long what, void *arg)
+{
+	return ioctl(control, what, arg) < 0 ? -errno : 0;
 }
 
 /**

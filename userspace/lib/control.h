@@ -29,5 +29,7 @@ int kssl_control_write(int control, const void *batch, size_t len);
 int kssl_control_cookie(int fd, uint64_t *cookie);
 int kssl_control_status(int fd, struct kssl_status *status);
 int kssl_control_error(int fd, struct kssl_error *error);
+int kssl_control_ask(int control, unsigned long what, void *arg);
+int kssl_control_prepare(int control);
 
 #endif

@@ -371,7 +371,9 @@ struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struc
 	e->keylog = setup->keylog;
 	e->keylog_arg = setup->keylog_arg;
 	e->alert = KSSL_NO_ALERT;
-	if (kssl_keylog_arm(setup->ctx))
+	if (setup->profile)
+		e->profile = strdup(setup->profile);
+	if ((setup->profile && !e->profile) || kssl_keylog_arm(setup->ctx))
 		return refuse_setup(e, error, -ENOMEM, "out of memory");
 	e->ssl = SSL_new(setup->ctx);
 	if (!e->ssl || kssl_engine_attach(e, e->ssl) || kssl_engine_renew_bios(e))
@@ -407,6 +409,7 @@ void kssl_engine_free(struct kssl_engine *e)
 		SSL_set_shutdown(e->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(e->ssl);
 	SSL_SESSION_free(e->session);
+	free(e->profile);
 	OPENSSL_cleanse(e, sizeof(*e));
 	free(e);
 }

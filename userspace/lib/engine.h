@@ -31,6 +31,8 @@ struct kssl_engine;
  * @session: client: to be resumed, may be NULL; a reference is taken
  * @keylog: told each secret, may be NULL
  * @keylog_arg: its argument
+ * @profile: not NULL: the application is told of the session by way of the kernel, with
+ *	this for struct kssl_session.profile; must outlive the engine's making only
  * @suites: what the kernel can carry
  * @suites_count: rows of @suites
  */
@@ -45,6 +47,7 @@ struct kssl_engine_setup {
 	SSL_SESSION *session;
 	void (*keylog)(const char *line, void *arg);
 	void *keylog_arg;
+	const char *profile;
 	const struct kssl_suite_info *suites;
 	unsigned int suites_count;
 };
@@ -98,6 +101,8 @@ void kssl_engine_take_epochs(struct kssl_engine *e, uint32_t receiving, uint32_t
 int kssl_engine_renegotiate(struct kssl_engine *e, int how, struct kssl_batch *batch, const char **why);
 void kssl_engine_rekey(struct kssl_engine *e, uint32_t reasons, struct kssl_batch *batch);
 void kssl_engine_request(struct kssl_engine *e, uint32_t how, uint32_t id, struct kssl_batch *batch);
+void kssl_engine_export(struct kssl_engine *e, const struct kssl_exporter *wanted, uint32_t id,
+			struct kssl_batch *batch);
 
 /* keylog.c */
 int kssl_keylog_arm(SSL_CTX *ctx);

@@ -2,7 +2,8 @@
 /*
  * What the files of the engine share: engine.c (SSL object, plain phase),
  * handover.c (first keys), bounce.c (what comes after), update.c (KeyUpdates), start.c
- * (handshakes we start), policy.c (what may not change), keylog.c (secrets of TLS 1.3).
+ * (handshakes we start), policy.c (what may not change), session.c (what the application
+ * is told), keylog.c (secrets of TLS 1.3).
  */
 #ifndef KSSL_ENGINE_PRIV_H
 #define KSSL_ENGINE_PRIV_H
@@ -123,6 +124,7 @@ struct kssl_request {
  * @epoch: likewise, those OpenSSL and the shims are at; never ahead of @live
  * @request: what KSSL_EV_REQUEST asked for
  * @rekey: KSSL_REKEY_* that could not be done at once
+ * @exporter: likewise, of KSSL_ASK_EXPORTER
  * @verify_before: server: verification before our last request for a certificate
  * @session: client: newest one that can be resumed, or NULL
  * @read: seals what OpenSSL reads
@@ -132,6 +134,7 @@ struct kssl_request {
  * @kept: plain phase, [0] received, [1] sent
  * @hello: of the running handshake
  * @identity: of the last finished one
+ * @profile: told to the application, NULL: nothing is
  * @keylog: told each secret, may be NULL
  * @keylog_arg: its argument
  * @error: why it failed
@@ -165,6 +168,7 @@ struct kssl_engine {
 	uint32_t live[2];
 	uint32_t epoch[2];
 	struct kssl_request request;
+	struct kssl_exporter exporter;
 	uint32_t rekey;
 	int verify_before;
 	SSL_SESSION *session;
@@ -175,6 +179,7 @@ struct kssl_engine {
 	struct kssl_kept kept[2];
 	struct kssl_hello hello;
 	struct kssl_identity identity;
+	char *profile;
 	void (*keylog)(const char *line, void *arg);
 	void *keylog_arg;
 	struct kssl_error error;
@@ -232,6 +237,10 @@ const EVP_MD *kssl_keys_digest(const struct kssl_engine *e);
 /* keylog.c */
 struct kssl_engine *kssl_engine_of(const SSL *ssl);
 int kssl_engine_attach(struct kssl_engine *e, SSL *ssl);
+
+/* session.c */
+void kssl_session_tell(struct kssl_engine *e, struct kssl_batch *batch);
+void kssl_session_export(struct kssl_engine *e, struct kssl_batch *batch);
 
 /* policy.c */
 void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len);

@@ -301,6 +301,7 @@ const char *kssl_handover(struct kssl_engine *e, struct kssl_batch *batch)
 		kssl_batch_add(batch, KSSL_OP_ESTABLISHED, 0, NULL, 0);
 		kssl_batch_add(batch, KSSL_OP_RELEASE, 0, NULL, 0);
 		kssl_batch_add(batch, KSSL_OP_CONTINUE, 0, NULL, 0);
+		kssl_session_tell(e, batch);
 		kssl_batch_add(batch, KSSL_OP_DONE, 0, NULL, 0);
 		e->phase = KSSL_PHASE_OPEN;
 		kssl_update_first(e);

@@ -40,6 +40,9 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @cb_arg: its argument
  * @keylog: called with secrets, may be NULL
  * @keylog_arg: its argument
+ * @profile: kssl_adopt(): what the application is told
+ * @suites: likewise: what the kernel can carry, NULL: it is asked
+ * @suites_count: rows of @suites
  */
 struct kssl_config {
 	SSL_CTX *ctx;
@@ -58,6 +61,9 @@ struct kssl_config {
 	void *cb_arg;
 	kssl_keylog_fn *keylog;
 	void *keylog_arg;
+	char profile[KSSL_PROFILE_MAX];
+	struct kssl_suite_info *suites;
+	unsigned int suites_count;
 };
 
 enum kssl_conn_state {
@@ -83,7 +89,7 @@ struct kssl_queued {
  * struct kssl - a connection
  * @lock: protects what follows
  * @changed: state, or whether a handshake runs, has changed
- * @fd: the application's socket; its number may mean another socket by now
+ * @fd: the application's socket; its number may mean another socket by now; -1: adopted
  * @cookie: tells whether it does
  * @control: control file, -1 in a forked child
  * @epoll: where @control is watched, -1 if nowhere
@@ -153,6 +159,7 @@ void kssl_conn_service(struct kssl *k);
 void kssl_conn_flush(struct kssl *k);
 void kssl_conn_fail(struct kssl *k, int err, const char *text);
 void kssl_conn_look(struct kssl *k);
+int kssl_conn_policy(struct kssl *k, const struct kssl_policy *policy);
 bool kssl_conn_is_busy(const struct kssl *k);
 
 /* event.c: with k->lock held, but for kssl_event_deliver() */

@@ -3,11 +3,13 @@
  * The public calls on a connection.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,10 +66,9 @@ static int verify_mode(const struct kssl_config *config, int server)
 	return server ? config->client_cert : !config->noverify;
 }
 
-/* ULP, suites, engine, and last the control file, which cannot be given back. */
-static int attach(struct kssl *k, int server, const char *name, const struct kssl_config *config)
+static struct kssl_engine_setup new_setup(int server, const char *name, const struct kssl_config *config)
 {
-	struct kssl_engine_setup setup = {
+	return (struct kssl_engine_setup) {
 		.ctx = config->ctx, .server = server, .name = name,
 		.verify = verify_mode(config, server),
 		.client_renegotiation = config->client_renegotiation,
@@ -75,6 +76,21 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		.require_answer = config->require_answer, .session = config->session,
 		.keylog = config->keylog, .keylog_arg = config->keylog_arg,
 	};
+}
+
+static int make_engine(struct kssl *k, const struct kssl_engine_setup *setup)
+{
+	k->engine = kssl_engine_new(setup, &k->error);
+	if (k->engine)
+		return 0;
+	snprintf(k->text, sizeof(k->text), "%s", k->error.text);
+	return -k->error.err;
+}
+
+/* ULP, suites, engine, and last the control file, which cannot be given back. */
+static int attach(struct kssl *k, int server, const char *name, const struct kssl_config *config)
+{
+	struct kssl_engine_setup setup = new_setup(server, name, config);
 	struct kssl_suite_info *suites = NULL;
 	int ret = kssl_control_attach(k->fd);
 
@@ -95,18 +111,54 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		return ret;
 	}
 	setup.suites = suites;
-	k->engine = kssl_engine_new(&setup, &k->error);
+	ret = make_engine(k, &setup);
 	free(suites);
-	if (!k->engine) {
-		snprintf(k->text, sizeof(k->text), "%s", k->error.text);
-		return -k->error.err;
-	}
+	if (ret)
+		return ret;
 	k->control = kssl_control_open(k->fd);
 	if (k->control < 0) {
 		ret = k->control;
 		k->control = -1;
 		snprintf(k->text, sizeof(k->text), "the control file: %s", strerror(-ret));
 	}
+	return ret;
+}
+
+/* Any socket tells what the kernel can carry. */
+static int ask_suites(struct kssl_suite_info **suites, unsigned int *count)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = kssl_control_attach(fd);
+	if (!ret)
+		ret = kssl_control_suites(fd, suites, count);
+	close(fd);
+	return ret;
+}
+
+/* As attach(), with a control file from elsewhere. */
+static int attach_control(struct kssl *k, int server, const char *name, const struct kssl_config *config)
+{
+	struct kssl_engine_setup setup = new_setup(server, name, config);
+	struct kssl_suite_info *asked = NULL;
+	int ret = kssl_control_prepare(k->control);
+
+	setup.profile = config->profile;
+	setup.suites = config->suites;
+	setup.suites_count = config->suites_count;
+	if (!ret && !setup.suites) {
+		ret = ask_suites(&asked, &setup.suites_count);
+		setup.suites = asked;
+	}
+	if (!ret)
+		ret = kssl_conn_policy(k, &k->policy);
+	if (ret)
+		snprintf(k->text, sizeof(k->text), "the control file: %s", strerror(-ret));
+	else
+		ret = make_engine(k, &setup);
+	free(asked);
 	return ret;
 }
 
@@ -154,23 +206,12 @@ static int set_up_event_loop(struct kssl *k)
 	return kssl_watch(k, epoll);
 }
 
-static struct kssl *start(int fd, int server, const char *name, const struct kssl_config *config)
+static struct kssl *run(struct kssl *k)
 {
-	struct kssl *k;
-	int ret;
+	int ret = kssl_registry_add(k);
 
-	if (!server && !name && !config->noverify)
-		return refuse(NULL, EINVAL, "a client needs the name of its server");
-	k = new_conn(fd, config);
-	if (!k)
-		return refuse(NULL, ENOMEM, "out of memory");
-	ret = attach(k, server, name, config);
-	if (ret)
-		return refuse(k, -ret, k->text);
-	ret = kssl_registry_add(k);
 	if (ret)
 		return refuse(k, -ret, strerror(-ret));
-
 	pthread_mutex_lock(&k->lock);
 	kssl_engine_start(k->engine, &k->batch);
 	if (k->event_loop) {
@@ -188,6 +229,20 @@ static struct kssl *start(int fd, int server, const char *name, const struct kss
 	return ret ? refuse(k, -ret, k->text) : k;
 }
 
+static struct kssl *start(int fd, int server, const char *name, const struct kssl_config *config)
+{
+	struct kssl *k;
+	int ret;
+
+	if (!server && !name && !config->noverify)
+		return refuse(NULL, EINVAL, "a client needs the name of its server");
+	k = new_conn(fd, config);
+	if (!k)
+		return refuse(NULL, ENOMEM, "out of memory");
+	ret = attach(k, server, name, config);
+	return ret ? refuse(k, -ret, k->text) : run(k);
+}
+
 struct kssl *kssl_connect(int fd, const char *name, struct kssl_config *config)
 {
 	return start(fd, 0, name, config);
@@ -196,6 +251,47 @@ struct kssl *kssl_connect(int fd, const char *name, struct kssl_config *config)
 struct kssl *kssl_accept(int fd, struct kssl_config *config)
 {
 	return start(fd, 1, NULL, config);
+}
+
+static void fail_control(int control, int err, const char *text)
+{
+	struct kssl_batch batch = { 0 };
+	struct kssl_error error = { .size = sizeof(error), .err = err, .who = KSSL_WHO_HELPER };
+
+	snprintf(error.text, sizeof(error.text), "%s", text);
+	kssl_batch_add(&batch, KSSL_OP_FAIL, 0, &error, sizeof(error));
+	if (!batch.err)
+		kssl_control_write(control, batch.buf, batch.len);
+	kssl_batch_clear(&batch);
+}
+
+void kssl_refuse(int control, int err, const char *text)
+{
+	fail_control(control, err, text);
+	close(control);
+}
+
+struct kssl *kssl_adopt(int control, int server, const char *name, struct kssl_config *config)
+{
+	const char *no_name = "a client needs the name of its server";
+	struct kssl *k;
+	int ret;
+
+	if (!server && !name && !config->noverify) {
+		kssl_refuse(control, EINVAL, no_name);
+		return refuse(NULL, EINVAL, no_name);
+	}
+	k = new_conn(-1, config);
+	if (!k) {
+		kssl_refuse(control, ENOMEM, "out of memory");
+		return refuse(NULL, ENOMEM, "out of memory");
+	}
+	k->control = control;
+	ret = attach_control(k, server, name, config);
+	if (!ret)
+		return run(k);
+	fail_control(control, -ret, k->text);
+	return refuse(k, -ret, k->text);
 }
 
 void kssl_free(struct kssl *k)
@@ -288,14 +384,14 @@ static int usable(const struct kssl *k)
 
 static void check_deadline(struct kssl *k)
 {
-	struct itimerspec never = { 0 };
-
 	if (k->timer < 0)
 		return;
 	if (k->state == KSSL_CONN_HANDSHAKE && kssl_now_ms() >= k->deadline_ms)
 		kssl_conn_fail(k, ETIMEDOUT, "the handshake took too long");
-	if (k->state != KSSL_CONN_HANDSHAKE)
-		timerfd_settime(k->timer, 0, &never, NULL);
+	if (k->state != KSSL_CONN_HANDSHAKE) {
+		close(k->timer);
+		k->timer = -1;
+	}
 }
 
 int kssl_attend(struct kssl *k)
@@ -384,16 +480,10 @@ int kssl_key_update(struct kssl *k, int request)
 	return ret;
 }
 
-/* The socket is still the application's, and not another one under its number. */
 static int put_policy(struct kssl *k, const struct kssl_policy *policy)
 {
-	uint64_t cookie;
-	int ret = kssl_control_cookie(k->fd, &cookie);
+	int ret = kssl_conn_policy(k, policy);
 
-	if (!ret && cookie != k->cookie)
-		ret = -ENOTCONN;
-	if (!ret)
-		ret = kssl_control_policy(k->fd, policy);
 	if (!ret)
 		k->policy = *policy;
 	else

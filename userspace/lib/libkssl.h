@@ -82,6 +82,12 @@ void kssl_config_set_event_loop(struct kssl_config *config);
 /* Milliseconds for the whole first handshake (default 30000). */
 void kssl_config_set_timeout(struct kssl_config *config, int ms);
 
+/* For kssl_adopt(): name of the profile that struct kssl_session tells (NULL: ""), and
+ * what the kernel can carry (as KSSL_SUITES gives it; NULL: it is asked). -EINVAL, -ENOMEM. */
+int kssl_config_set_profile(struct kssl_config *config, const char *profile);
+int kssl_config_set_suites(struct kssl_config *config, const struct kssl_suite_info *suites,
+			   unsigned int count);
+
 /* What happened on the control path; called by the attendant (or kssl_attend()),
  * without locks held. Must not call kssl_free(). */
 enum kssl_event {
@@ -123,6 +129,13 @@ void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn 
  */
 struct kssl *kssl_connect(int fd, const char *name, struct kssl_config *config);
 struct kssl *kssl_accept(int fd, struct kssl_config *config);
+
+/* Likewise for a helper that has no socket but its control file, of KSSL_CMD_ACCEPT, which
+ * it gives away, whatever becomes of it. The application learns of the session and of a
+ * failure from the kernel (KSSL_SESSION, KSSL_PEER_CHAIN, KSSL_EXPORTER, KSSL_ERROR). */
+struct kssl *kssl_adopt(int control, int server, const char *name, struct kssl_config *config);
+/* Fail a connection that is not to be adopted: a positive errno and one sentence. */
+void kssl_refuse(int control, int err, const char *text);
 
 /* The sentence for the last failure of k (or, with NULL, of this thread's last
  * kssl_connect/kssl_accept). Never NULL. */

@@ -245,11 +245,29 @@ static void try_request(struct kssl_engine *e, struct kssl_batch *batch)
 	int ret;
 
 	e->request.state = KSSL_REQUEST_RUNS;
+	if (e->request.how == KSSL_ASK_EXPORTER) {
+		kssl_session_export(e, batch);
+		return;
+	}
 	ret = kssl_engine_renegotiate(e, e->request.how, batch, &why);
 	if (ret == -EALREADY)
 		e->request.state = KSSL_REQUEST_WAITS;
 	else if (ret && ret != -EIO)
 		kssl_start_result(e, -ret, batch);
+}
+
+/**
+ * kssl_engine_export() - the application asks for keying material
+ * @e: engine
+ * @wanted: of which kind
+ * @id: the kernel's number for it
+ * @batch: (out) it, and the result
+ */
+void kssl_engine_export(struct kssl_engine *e, const struct kssl_exporter *wanted, uint32_t id,
+			struct kssl_batch *batch)
+{
+	e->exporter = *wanted;
+	kssl_engine_request(e, KSSL_ASK_EXPORTER, id, batch);
 }
 
 /**
@@ -272,6 +290,8 @@ void kssl_engine_request(struct kssl_engine *e, uint32_t how, uint32_t id, struc
 static bool did(const struct kssl_engine *e, int how)
 {
 	switch (how) {
+	case KSSL_ASK_EXPORTER:
+		return false;
 	case KSSL_RENEG_FULL:
 		return !SSL_session_reused(e->ssl);
 	case KSSL_RENEG_RESUME:
