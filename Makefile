@@ -75,6 +75,7 @@ libs := -lssl -lcrypto
 
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
+daemon_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/daemon/*.c))
 genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
 run_objects := $(run_shared) $(addprefix $(out)/run/,kssl-run.o refuse.o)
@@ -92,6 +93,8 @@ jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
 userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
+userspace: $(out)/kssld
+tests: build/tests/daemon/daemon
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
@@ -121,6 +124,10 @@ $(out)/kssl-run: $(run_objects) | $(out)/libkssl-run.so
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+$(out)/kssld: $(daemon_objects) $(genl_objects) $(out)/libkssl.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+
 $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lm
@@ -136,6 +143,10 @@ $(faults_tests): $(patsubst %.c,build/%.o,$(wildcard tests/faults/paths/*.c)) $(
 $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
+
+build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
@@ -183,7 +194,7 @@ bench: userspace
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
+	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and
@@ -211,6 +222,7 @@ style: checkpatch kernel-doc
 install: all
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(out)/kssld
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h

@@ -29,7 +29,7 @@ static int set_session_context(struct kssl_config *config)
 	return SSL_CTX_set_session_id_context(config->ctx, context, sizeof(context));
 }
 
-struct kssl_config *kssl_config_new(void)
+static struct kssl_config *new_config(void)
 {
 	struct kssl_config *config = calloc(1, sizeof(*config));
 
@@ -40,6 +40,15 @@ struct kssl_config *kssl_config_new(void)
 	config->policy.size = sizeof(config->policy);
 	config->client_renegotiation = 1;
 	config->timeout_ms = TIMEOUT_MS;
+	return config;
+}
+
+struct kssl_config *kssl_config_new(void)
+{
+	struct kssl_config *config = new_config();
+
+	if (!config)
+		return NULL;
 	config->ctx = SSL_CTX_new(TLS_method());
 	/* Without parameters a server would never agree on DHE. */
 	if (!config->ctx || !SSL_CTX_set_min_proto_version(config->ctx, KSSL_TLS12) ||
@@ -51,6 +60,17 @@ struct kssl_config *kssl_config_new(void)
 		return NULL;
 	}
 	return config;
+}
+
+struct kssl_config *kssl_config_new_with(SSL_CTX *ctx)
+{
+	struct kssl_config *config = new_config();
+
+	if (config && !kssl_config_set_ssl_ctx(config, ctx))
+		return config;
+	kssl_config_free(config);
+	errno = ENOMEM;
+	return NULL;
 }
 
 void kssl_config_free(struct kssl_config *config)
@@ -258,4 +278,10 @@ void kssl_config_set_keylog_callback(struct kssl_config *config, kssl_keylog_fn 
 {
 	config->keylog = cb;
 	config->keylog_arg = arg;
+}
+
+void kssl_config_set_prepare_callback(struct kssl_config *config, kssl_prepare_fn *cb, void *arg)
+{
+	config->prepare = cb;
+	config->prepare_arg = arg;
 }

@@ -40,6 +40,8 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @cb_arg: its argument
  * @keylog: called with secrets, may be NULL
  * @keylog_arg: its argument
+ * @prepare: called with a new SSL object, may be NULL
+ * @prepare_arg: its argument
  * @profile: kssl_adopt(): what the application is told
  * @suites: likewise: what the kernel can carry, NULL: it is asked
  * @suites_count: rows of @suites
@@ -61,6 +63,8 @@ struct kssl_config {
 	void *cb_arg;
 	kssl_keylog_fn *keylog;
 	void *keylog_arg;
+	kssl_prepare_fn *prepare;
+	void *prepare_arg;
 	char profile[KSSL_PROFILE_MAX];
 	struct kssl_suite_info *suites;
 	unsigned int suites_count;

@@ -78,13 +78,19 @@ static struct kssl_engine_setup new_setup(int server, const char *name, const st
 	};
 }
 
-static int make_engine(struct kssl *k, const struct kssl_engine_setup *setup)
+static int make_engine(struct kssl *k, const struct kssl_engine_setup *setup, const struct kssl_config *config)
 {
+	int err;
+
 	k->engine = kssl_engine_new(setup, &k->error);
-	if (k->engine)
-		return 0;
-	snprintf(k->text, sizeof(k->text), "%s", k->error.text);
-	return -k->error.err;
+	if (!k->engine) {
+		snprintf(k->text, sizeof(k->text), "%s", k->error.text);
+		return -k->error.err;
+	}
+	err = config->prepare ? config->prepare(kssl_engine_ssl(k->engine), config->prepare_arg) : 0;
+	if (err)
+		snprintf(k->text, sizeof(k->text), "the caller could not prepare the connection: %s", strerror(err));
+	return -err;
 }
 
 /* ULP, suites, engine, and last the control file, which cannot be given back. */
@@ -111,7 +117,7 @@ static int attach(struct kssl *k, int server, const char *name, const struct kss
 		return ret;
 	}
 	setup.suites = suites;
-	ret = make_engine(k, &setup);
+	ret = make_engine(k, &setup, config);
 	free(suites);
 	if (ret)
 		return ret;
@@ -157,7 +163,7 @@ static int attach_control(struct kssl *k, int server, const char *name, const st
 	if (ret)
 		snprintf(k->text, sizeof(k->text), "the control file: %s", strerror(-ret));
 	else
-		ret = make_engine(k, &setup);
+		ret = make_engine(k, &setup, config);
 	free(asked);
 	return ret;
 }

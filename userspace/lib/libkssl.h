@@ -32,6 +32,8 @@ struct kssl_config;
 /* Fresh configuration: verification of the peer on, system trust store,
  * TLS 1.2 and 1.3, attendant thread on. NULL: out of memory. */
 struct kssl_config *kssl_config_new(void);
+/* The same as kssl_config_new() and kssl_config_set_ssl_ctx(), at little cost. */
+struct kssl_config *kssl_config_new_with(SSL_CTX *ctx);
 void kssl_config_free(struct kssl_config *config);
 
 /* PEM files. A client with a certificate offers post-handshake authentication (RFC 8446
@@ -82,6 +84,11 @@ void kssl_config_set_event_loop(struct kssl_config *config);
 /* Milliseconds for the whole first handshake (default 30000). */
 void kssl_config_set_timeout(struct kssl_config *config, int ms);
 
+/* Called with the SSL object before its first step, to set what is this connection's own
+ * (ALPN, session context, ex_data); anything but 0 is the positive errno to fail with.
+ * Keep off BIOs, record options and the message callback, which are the library's. */
+typedef int kssl_prepare_fn(SSL *ssl, void *arg);
+void kssl_config_set_prepare_callback(struct kssl_config *config, kssl_prepare_fn *cb, void *arg);
 /* For kssl_adopt(): name of the profile that struct kssl_session tells (NULL: ""), and
  * what the kernel can carry (as KSSL_SUITES gives it; NULL: it is asked). -EINVAL, -ENOMEM. */
 int kssl_config_set_profile(struct kssl_config *config, const char *profile);

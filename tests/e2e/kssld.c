@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: MIT
+/*
+ * kssld, with a configuration of the test's own: programs that know only sockets, and
+ * OpenSSL as their peer in a thread.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <linux/kssl.h>
+#include "tap.h"
+
+#ifndef TCP_ULP
+#define TCP_ULP		31
+#endif
+
+#define PATIENCE_MS	60000
+#define NOBODY		65534
+#define EXPORT_LEN	32
+#define LABEL		"EXPORTER-Channel-Binding"
+
+/* ---- the daemon ---- */
+
+static char dir[] = "/tmp/kssld-XXXXXX";
+static char conf[64];
+static pid_t daemon_pid;
+static int told = -1;
+
+static const char profiles[] =
+	"workers = 2\ndebug = yes\n"
+	"profile \"test\" {\n\trole = \"client\"\n\ttrust = \"build/certs/ca.crt\"\n}\n"
+	"profile \"web\" {\n\tcertificate = \"build/certs/rsa.crt\"\n\tkey = \"build/certs/rsa.key\"\n"
+	"\talpn = { \"one\", \"two\" }\n}\n";
+
+static void write_conf(const char *more)
+{
+	FILE *f = fopen(conf, "w");
+
+	CHECK(f);
+	CHECK(fprintf(f, "%s%s", profiles, more) > 0);
+	CHECK(!fclose(f));
+}
+
+static void wait_told(const char *what)
+{
+	struct pollfd pfd = { .fd = told, .events = POLLIN };
+	char text[128];
+	int n, tries;
+
+	for (tries = 0; tries < 10; tries++) {
+		if (poll(&pfd, 1, PATIENCE_MS) != 1)
+			break;
+		n = recv(told, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = 0;
+		if (strstr(text, what))
+			return;
+	}
+	check_failed(__FILE__, __LINE__, "kssld did not say %s", what);
+}
+
+static void start_daemon(void)
+{
+	daemon_pid = SYS(fork());
+	if (!daemon_pid) {
+		execl("build/userspace/kssld", "kssld", "-c", conf, NULL);
+		_exit(127);
+	}
+	wait_told("READY=1");
+}
+
+static void stop_daemon(int signal)
+{
+	int status;
+
+	SYS(kill(daemon_pid, signal));
+	EQ(waitpid(daemon_pid, &status, 0), daemon_pid);
+	daemon_pid = 0;
+	if (signal == SIGTERM)
+		CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
+}
+
+static void clean_up(void)
+{
+	if (daemon_pid > 0)
+		kill(daemon_pid, SIGKILL);
+	unlink(conf);
+	rmdir(dir);
+}
+
+static void set_up(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	CHECK(mkdtemp(dir));
+	snprintf(conf, sizeof(conf), "%s/conf", dir);
+	snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "kssld-test-%d", getpid());
+	told = SYS(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	SYS(bind(told, (struct sockaddr *)&sa, sizeof(sa.sun_family) + 1 + strlen(sa.sun_path + 1)));
+	sa.sun_path[0] = '@';
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	atexit(clean_up);
+	write_conf("");
+	start_daemon();
+}
+
+/* ---- OpenSSL as the peer ---- */
+
+/**
+ * struct peer - the other side
+ * @fd: its socket
+ * @server: its role
+ * @thread: it echoes until the end of file
+ * @ok: its handshake was good
+ * @verify: as client: of the server's certificate
+ * @exported: what it exports
+ * @alpn: what was agreed on
+ */
+struct peer {
+	int fd;
+	int server;
+	pthread_t thread;
+	int ok;
+	long verify;
+	uint8_t exported[EXPORT_LEN];
+	char alpn[32];
+};
+
+static SSL_CTX *make_ctx(int server)
+{
+	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+
+	CHECK(ctx);
+	SSL_CTX_set_min_proto_version(ctx, v->version);
+	SSL_CTX_set_max_proto_version(ctx, v->version);
+	SSL_CTX_load_verify_file(ctx, "build/certs/ca.crt");
+	if (server) {
+		EQ(SSL_CTX_use_certificate_chain_file(ctx, "build/certs/ecdsa.crt"), 1);
+		EQ(SSL_CTX_use_PrivateKey_file(ctx, "build/certs/ecdsa.key", SSL_FILETYPE_PEM), 1);
+	} else {
+		SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\003two", 4);
+	}
+	return ctx;
+}
+
+static void *run_peer(void *arg)
+{
+	struct peer *p = arg;
+	SSL_CTX *ctx = make_ctx(p->server);
+	SSL *ssl = SSL_new(ctx);
+	const unsigned char *alpn;
+	unsigned int len;
+	char buf[4096];
+	int n;
+
+	SSL_set_fd(ssl, p->fd);
+	SSL_set_tlsext_host_name(ssl, "localhost");
+	p->ok = (p->server ? SSL_accept(ssl) : SSL_connect(ssl)) == 1;
+	p->verify = SSL_get_verify_result(ssl);
+	SSL_export_keying_material(ssl, p->exported, sizeof(p->exported), LABEL, strlen(LABEL), NULL, 0, 0);
+	SSL_get0_alpn_selected(ssl, &alpn, &len);
+	if (len < sizeof(p->alpn))
+		memcpy(p->alpn, alpn, len);
+	while (p->ok && (n = SSL_read(ssl, buf, sizeof(buf))) > 0)
+		if (SSL_write(ssl, buf, n) != n)
+			break;
+	SSL_shutdown(ssl);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(p->fd);
+	return NULL;
+}
+
+static void start_peer(struct peer *p, int fd, int server)
+{
+	memset(p, 0, sizeof(*p));
+	p->fd = fd;
+	p->server = server;
+	EQ(pthread_create(&p->thread, NULL, run_peer, p), 0);
+}
+
+/* ---- sockets ---- */
+
+static struct kssl_handshake as_client(const char *profile, const char *name)
+{
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_CLIENT };
+
+	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
+	snprintf(hs.name, sizeof(hs.name), "%s", name);
+	return hs;
+}
+
+static int listen_on(struct sockaddr_in *sa)
+{
+	socklen_t len = sizeof(*sa);
+	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	*sa = (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	SYS(bind(fd, (struct sockaddr *)sa, len));
+	SYS(getsockname(fd, (struct sockaddr *)sa, &len));
+	return fd;
+}
+
+static int connect_to(const struct sockaddr_in *sa)
+{
+	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	SYS(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)));
+	return fd;
+}
+
+/* A connected pair: ours, with the ULP, and the peer's. */
+static int make_pair(int *theirs)
+{
+	struct sockaddr_in sa;
+	int listener = listen_on(&sa), fd;
+
+	SYS(listen(listener, 1));
+	fd = connect_to(&sa);
+	*theirs = SYS(accept(listener, NULL, NULL));
+	close(listener);
+	SYS(setsockopt(fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+	return fd;
+}
+
+static void echo(int fd, const char *text)
+{
+	char buf[64] = "";
+	size_t len = strlen(text), got = 0;
+
+	EQ(send(fd, text, len, 0), len);
+	while (got < len) {
+		ssize_t n = SYS(recv(fd, buf + got, len - got, 0));
+
+		CHECK(n > 0);
+		got += n;
+	}
+	CHECK(!memcmp(buf, text, len));
+}
+
+static struct kssl_session session_of(int fd)
+{
+	struct kssl_session session = { .size = sizeof(session) };
+	socklen_t len = sizeof(session);
+
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_SESSION, &session, &len));
+	return session;
+}
+
+static struct kssl_error error_of(int fd)
+{
+	struct kssl_error error = { .size = sizeof(error) };
+	socklen_t len = sizeof(error);
+
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_ERROR, &error, &len));
+	return error;
+}
+
+/* What the daemon says no to. */
+static void refused(const struct kssl_handshake *hs, int err)
+{
+	struct peer p;
+	int theirs, fd = make_pair(&theirs), ret;
+	struct kssl_error error;
+
+	start_peer(&p, theirs, 1);
+	ret = setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, hs, sizeof(*hs)) ? errno : 0;
+	error = error_of(fd);
+	note("%s", error.text);
+	EQ(ret, err);
+	EQ(error.err, err);
+	EQ(error.who, KSSL_WHO_HELPER);
+	CHECK(error.text[0]);
+	close(fd);
+	pthread_join(p.thread, NULL);
+	EQ(p.ok, 0);
+}
+
+/* ---- tests ---- */
+
+static void compare_exporter(int fd, const struct peer *p)
+{
+	struct kssl_exporter wanted = { .size = sizeof(wanted), .len = EXPORT_LEN, .label = LABEL };
+	uint8_t out[EXPORT_LEN];
+	socklen_t len = sizeof(out);
+
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_EXPORTER, &wanted, sizeof(wanted)));
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_EXPORTER, out, &len));
+	EQ(len, EXPORT_LEN);
+	CHECK(!memcmp(out, p->exported, len));
+}
+
+/* The peer's certificate, as the file has it. */
+static void compare_chain(int fd, const struct kssl_session *session, const char *file)
+{
+	uint8_t chain[8192], *der = NULL, end_point[32];
+	socklen_t len = sizeof(chain);
+	FILE *f = fopen(file, "r");
+	X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+	unsigned int hash_len;
+	int der_len;
+
+	CHECK(cert);
+	fclose(f);
+	der_len = i2d_X509(cert, &der);
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_PEER_CHAIN, chain, &len));
+	EQ(len, session->chain_len);
+	EQ(chain[0] << 16 | chain[1] << 8 | chain[2], der_len);
+	CHECK(!memcmp(chain + 3, der, der_len));
+	X509_digest(cert, EVP_sha256(), end_point, &hash_len);
+	EQ(session->end_point_len, sizeof(end_point));
+	CHECK(!memcmp(session->end_point, end_point, sizeof(end_point)));
+	OPENSSL_free(der);
+	X509_free(cert);
+}
+
+static void client_on_a_connected_socket(void)
+{
+	struct kssl_handshake hs = as_client("test", "localhost");
+	struct kssl_session session;
+	struct peer p;
+	int theirs, fd;
+
+	set_up();
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 1);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(fd, "hello");
+	session = session_of(fd);
+	CHECK(!strcmp(session.profile, "test"));
+	CHECK(!strcmp(session.name, "localhost"));
+	EQ(session.flags & (KSSL_SESSION_PEER_CERT | KSSL_SESSION_VERIFIED),
+	   KSSL_SESSION_PEER_CERT | KSSL_SESSION_VERIFIED);
+	EQ(session.verify, 0);
+	compare_chain(fd, &session, "build/certs/ecdsa.crt");
+	compare_exporter(fd, &p);
+	close(fd);
+	pthread_join(p.thread, NULL);
+	stop_daemon(SIGTERM);
+}
+
+static void listener_with_three_accepts(void)
+{
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct sockaddr_in sa;
+	struct kssl_session session;
+	struct peer p[3];
+	int listener, fd, i;
+
+	set_up();
+	listener = listen_on(&sa);
+	SYS(setsockopt(listener, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+	SYS(setsockopt(listener, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	SYS(listen(listener, 8));
+	for (i = 0; i < 3; i++) {
+		start_peer(&p[i], connect_to(&sa), 0);
+		fd = SYS(accept(listener, NULL, NULL));
+		echo(fd, "hello");
+		EQ(p[i].ok, 1);
+		EQ(p[i].verify, X509_V_OK);
+		CHECK(!strcmp(p[i].alpn, "two"));
+		session = session_of(fd);
+		CHECK(!strcmp(session.alpn, "two"));
+		CHECK(!strcmp(session.name, "localhost"));
+		close(fd);
+		pthread_join(p[i].thread, NULL);
+	}
+	close(listener);
+	stop_daemon(SIGTERM);
+}
+
+static void what_is_refused(void)
+{
+	struct kssl_handshake unknown = as_client("nothing", "localhost");
+	struct kssl_handshake wrong_name = as_client("test", "elsewhere.example");
+	struct kssl_handshake web = { .size = sizeof(web), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct kssl_handshake pinned = as_client("test", "localhost");
+
+	set_up();
+	refused(&unknown, ENOENT);
+	refused(&wrong_name, EKEYREJECTED);
+	pinned.pins_count = 1;
+	refused(&pinned, EKEYREJECTED);
+	SYS(seteuid(NOBODY));
+	refused(&web, EACCES);
+	SYS(seteuid(0));
+	stop_daemon(SIGTERM);
+}
+
+static void reload_and_kill(void)
+{
+	struct kssl_handshake fresh = as_client("fresh", "localhost"), test = as_client("test", "localhost");
+	struct peer p, q;
+	int theirs, fd, other;
+
+	set_up();
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 1);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &test, sizeof(test)));
+	/* A broken one changes nothing. */
+	write_conf("bogus = 1\n");
+	SYS(kill(daemon_pid, SIGHUP));
+	wait_told("RELOADING=1");
+	wait_told("READY=1");
+	refused(&fresh, ENOENT);
+	echo(fd, "after a broken one");
+	write_conf("profile \"fresh\" {\n role = \"client\"\n trust = \"build/certs/ca.crt\"\n}\n");
+	SYS(kill(daemon_pid, SIGHUP));
+	wait_told("RELOADING=1");
+	wait_told("READY=1");
+	other = make_pair(&theirs);
+	start_peer(&q, theirs, 1);
+	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &fresh, sizeof(fresh)));
+	echo(other, "new profile");
+	echo(fd, "old connection");
+	stop_daemon(SIGKILL);
+	echo(fd, "no helper");
+	start_daemon();
+	echo(fd, "another helper");
+	close(other);
+	other = make_pair(&theirs);
+	pthread_join(q.thread, NULL);
+	start_peer(&q, theirs, 1);
+	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &test, sizeof(test)));
+	echo(other, "again");
+	stop_daemon(SIGTERM);
+	echo(other, "detached");
+	close(fd);
+	close(other);
+	pthread_join(p.thread, NULL);
+	pthread_join(q.thread, NULL);
+}
+
+static void renegotiation(void)
+{
+	struct kssl_handshake hs = as_client("test", "localhost");
+	struct kssl_status before = { .size = sizeof(before) }, after = before;
+	socklen_t len = sizeof(before);
+	int how = KSSL_RENEG_RESUME, theirs, fd;
+	struct peer p;
+
+	set_up();
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 1);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(fd, "before");
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_STATUS, &before, &len));
+	/* OpenSSL's server refuses a client's renegotiation unless told; the connection lives. */
+	FAILS(setsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)), ECONNREFUSED);
+	echo(fd, "after");
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_STATUS, &after, &len));
+	EQ(after.attended, 1);
+	close(fd);
+	pthread_join(p.thread, NULL);
+	stop_daemon(SIGTERM);
+}
+
+static const struct test tests[] = {
+	{ "client on a connected socket", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, client_on_a_connected_socket },
+	{ "listener with three accepts", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, listener_with_three_accepts },
+	{ "what is refused", OVER_OPENSSL | OVER_CLIENT | OVER_TLS13, what_is_refused },
+	{ "reload and kill", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, reload_and_kill },
+	{ "renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12, renegotiation },
+	{ NULL },
+};
+
+int main(int argc, char **argv)
+{
+	return tap_main(argc, argv, tests);
+}

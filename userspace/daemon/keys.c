@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The key process: loads private keys, gives up its rights, and from then on signs for the
+ * workers, who name a key by its number and hold none themselves.  It is a program run
+ * anew, so that nothing of a key is in memory that a worker ever had.
+ *
+ * One socket pair per worker, and a thread at its other end.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <errno.h>
+#include <grp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/store.h>
+#include <openssl/ui.h>
+
+#include "kssld.h"
+
+#define DATA_MAX	2048
+#define NOBODY		65534
+#define FIRST_FD	3
+
+/**
+ * struct ask - what a worker wants
+ * @index: which key
+ * @op: KEYS_*
+ * @arg: padding
+ * @size: most that it has room for
+ * @data: to sign
+ */
+struct ask {
+	uint32_t index;
+	uint32_t op;
+	uint32_t arg;
+	uint32_t size;
+	uint8_t data[DATA_MAX];
+};
+
+#define ASK_HEAD	offsetof(struct ask, data)
+
+/**
+ * struct keys - the daemon's end
+ * @pid: the key process
+ * @workers: entries of @fds
+ * @lock: who has no number shares the first of @fds
+ * @fds: one for each worker, the first for who is none
+ */
+struct keys {
+	pid_t pid;
+	unsigned int workers;
+	pthread_mutex_t lock;
+	int fds[];
+};
+
+const char *keys_program = "/proc/self/exe";
+
+static _Thread_local unsigned int own_number;
+
+/* ---- the daemon's side ---- */
+
+/** keys_set_worker() - this thread is that worker; 0: none */
+void keys_set_worker(unsigned int worker)
+{
+	own_number = worker;
+}
+
+/**
+ * keys_call() - have the key process do something
+ * @keys: key process
+ * @index: which key
+ * @op: KEYS_*
+ * @arg: padding
+ * @in: to sign
+ * @len: bytes of it
+ * @out: (out) result
+ * @size: room there
+ *
+ * Return: length of the result or -errno.
+ */
+int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, const void *in, size_t len,
+	      void *out, size_t size)
+{
+	unsigned int number = own_number <= keys->workers ? own_number : 0;
+	struct ask ask = { .index = index, .op = op, .arg = arg, .size = size };
+	uint8_t answer[4 + DATA_MAX];
+	int32_t ret = -EPIPE;
+	ssize_t n = -1;
+
+	if (len > sizeof(ask.data))
+		return -EMSGSIZE;
+	memcpy(ask.data, in, len);
+	if (!number)
+		pthread_mutex_lock(&keys->lock);
+	if (send(keys->fds[number], &ask, ASK_HEAD + len, MSG_NOSIGNAL) == (ssize_t)(ASK_HEAD + len))
+		do {
+			n = recv(keys->fds[number], answer, sizeof(answer), 0);
+		} while (n < 0 && errno == EINTR);
+	if (!number)
+		pthread_mutex_unlock(&keys->lock);
+	if (n >= 4)
+		memcpy(&ret, answer, sizeof(ret));
+	if (ret > 0 && (n != 4 + ret || (size_t)ret > size))
+		ret = -EPROTO;
+	if (ret > 0)
+		memcpy(out, answer + 4, ret);
+	OPENSSL_cleanse(answer, sizeof(answer));
+	OPENSSL_cleanse(&ask, sizeof(ask));
+	return ret;
+}
+
+/**
+ * struct handle - what a public key knows of its private one
+ * @keys: where it is
+ * @index: its number
+ */
+struct handle {
+	struct keys *keys;
+	uint32_t index;
+};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static RSA_METHOD *rsa_method;
+static EC_KEY_METHOD *ec_method;
+static int rsa_index, ec_index;
+
+static void free_handle(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+{
+	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
+	free(ptr);
+}
+
+static int rsa_sign(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
+{
+	const struct handle *h = RSA_get_ex_data(rsa, rsa_index);
+	int ret = h && len >= 0 ? keys_call(h->keys, h->index, KEYS_RSA, padding, from, len, to, RSA_size(rsa)) : -EINVAL;
+
+	return ret > 0 ? ret : -1;
+}
+
+static int ec_sign(int type, const unsigned char *digest, int len, unsigned char *sig, unsigned int *sig_len,
+		   const BIGNUM *kinv, const BIGNUM *r, EC_KEY *ec)
+{
+	const struct handle *h = EC_KEY_get_ex_data(ec, ec_index);
+	int ret = h && len >= 0 ? keys_call(h->keys, h->index, KEYS_ECDSA, 0, digest, len, sig,
+					    ECDSA_size(ec)) : -EINVAL;
+
+	(void)type, (void)kinv, (void)r;
+	*sig_len = ret > 0 ? ret : 0;
+	return ret > 0;
+}
+
+static void make_methods(void)
+{
+	rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, free_handle);
+	ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, free_handle);
+	rsa_method = RSA_meth_dup(RSA_PKCS1_OpenSSL());
+	ec_method = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
+	if (!rsa_method || !ec_method)
+		return;
+	RSA_meth_set_priv_enc(rsa_method, rsa_sign);
+	EC_KEY_METHOD_set_sign(ec_method, ec_sign, NULL, NULL);
+}
+
+static int bind_rsa(EVP_PKEY *pkey, EVP_PKEY *public, struct handle *h)
+{
+	RSA *from = EVP_PKEY_get1_RSA(public), *rsa = RSA_new();
+	int ok = from && rsa && RSA_set0_key(rsa, BN_dup(RSA_get0_n(from)), BN_dup(RSA_get0_e(from)), NULL) &&
+		 RSA_set_method(rsa, rsa_method) && RSA_set_ex_data(rsa, rsa_index, h) &&
+		 EVP_PKEY_assign_RSA(pkey, rsa);
+
+	if (!ok)
+		RSA_free(rsa);
+	RSA_free(from);
+	return ok;
+}
+
+static int bind_ec(EVP_PKEY *pkey, EVP_PKEY *public, struct handle *h)
+{
+	EC_KEY *from = EVP_PKEY_get1_EC_KEY(public), *ec = from ? EC_KEY_dup(from) : NULL;
+	int ok = ec && EC_KEY_set_method(ec, ec_method) && EC_KEY_set_ex_data(ec, ec_index, h) &&
+		 EVP_PKEY_assign_EC_KEY(pkey, ec);
+
+	if (!ok)
+		EC_KEY_free(ec);
+	EC_KEY_free(from);
+	return ok;
+}
+
+/**
+ * keys_private() - something that OpenSSL takes for a private key
+ * @keys: where it is; must outlive what is returned
+ * @index: its number
+ * @cert: the certificate it belongs to
+ * @why: (out) sentence
+ *
+ * Return: the key, or NULL.
+ */
+EVP_PKEY *keys_private(struct keys *keys, unsigned int index, X509 *cert, char *why)
+{
+	EVP_PKEY *public = X509_get0_pubkey(cert), *pkey = EVP_PKEY_new();
+	struct handle *h = malloc(sizeof(*h));
+	int type = public ? EVP_PKEY_get_base_id(public) : 0, ok = 0;
+
+	pthread_once(&once, make_methods);
+	if (h && pkey && rsa_method && ec_method) {
+		*h = (struct handle) { .keys = keys, .index = index };
+		if (type == EVP_PKEY_RSA)
+			ok = bind_rsa(pkey, public, h);
+		else if (type == EVP_PKEY_EC)
+			ok = bind_ec(pkey, public, h);
+	}
+	if (ok)
+		return pkey;
+	snprintf(why, KSSLD_TEXT_LEN, type == EVP_PKEY_RSA || type == EVP_PKEY_EC ? "out of memory" :
+		 "only RSA and ECDSA keys can be kept in the key process");
+	EVP_PKEY_free(pkey);
+	free(h);
+	ERR_clear_error();
+	return NULL;
+}
+
+/* ---- starting and ending it ---- */
+
+static void run_program(const int *theirs, unsigned int count)
+{
+	char number[16];
+	unsigned int i;
+
+	snprintf(number, sizeof(number), "%u", count);
+	/* Out of the way first: one may sit where another has to go. */
+	for (i = 0; i < count; i++)
+		if (dup2(theirs[i], FIRST_FD + count + i + 512) < 0)
+			_exit(1);
+	for (i = 0; i < count; i++)
+		if (dup2(FIRST_FD + count + i + 512, FIRST_FD + i) < 0)
+			_exit(1);
+	close_range(FIRST_FD + count, ~0U, 0);
+	execl(keys_program, "kssld", "--key-process", number, NULL);
+	_exit(1);
+}
+
+static int make_pairs(struct keys *keys, int *theirs, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			return -errno;
+		keys->fds[i] = pair[0];
+		theirs[i] = pair[1];
+	}
+	return 0;
+}
+
+/* Each key is told by its own message, and answered with nothing, or a sentence. */
+static int load_remote(const struct keys *keys, char *const *uris, unsigned int count, char *why)
+{
+	char answer[256];
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		ssize_t n = -1;
+
+		if (send(keys->fds[0], uris[i], strlen(uris[i]) + 1, MSG_NOSIGNAL) > 0)
+			n = recv(keys->fds[0], answer, sizeof(answer) - 1, 0);
+		if (n == 1)
+			continue;
+		answer[n > 0 ? n : 0] = 0;
+		snprintf(why, KSSLD_TEXT_LEN, "%s", n > 0 ? answer : "the key process has ended");
+		return -EINVAL;
+	}
+	/* None is named so: now it serves. */
+	return send(keys->fds[0], "", 1, MSG_NOSIGNAL) == 1 && recv(keys->fds[0], answer, 1, 0) == 1 ? 0 : -EPIPE;
+}
+
+/**
+ * keys_start() - start the key process
+ * @uris: files and URIs of private keys; their order gives the numbers
+ * @count: how many
+ * @workers: who will ask; the caller's main thread is another one
+ * @why: (out) sentence
+ *
+ * Return: it, or NULL.
+ */
+struct keys *keys_start(char *const *uris, unsigned int count, unsigned int workers, char *why)
+{
+	struct keys *keys = calloc(1, sizeof(*keys) + (workers + 1) * sizeof(int));
+	int theirs[KSSLD_WORKERS_MAX + 1], ret;
+	unsigned int i;
+
+	if (!keys || workers > KSSLD_WORKERS_MAX) {
+		free(keys);
+		return NULL;
+	}
+	memset(theirs, -1, sizeof(theirs));
+	memset(keys->fds, -1, (workers + 1) * sizeof(int));
+	pthread_mutex_init(&keys->lock, NULL);
+	keys->workers = workers;
+	snprintf(why, KSSLD_TEXT_LEN, "the key process cannot be started");
+	ret = make_pairs(keys, theirs, workers + 1);
+	if (!ret) {
+		keys->pid = fork();
+		if (!keys->pid)
+			run_program(theirs, workers + 1);
+		ret = keys->pid < 0 ? -errno : 0;
+	}
+	for (i = 0; i <= workers; i++)
+		if (theirs[i] >= 0)
+			close(theirs[i]);
+	if (!ret)
+		ret = load_remote(keys, uris, count, why);
+	if (!ret)
+		return keys;
+	keys_stop(keys);
+	return NULL;
+}
+
+pid_t keys_pid(const struct keys *keys)
+{
+	return keys->pid;
+}
+
+/** keys_stop() - nobody will ask any more; it ends by itself */
+void keys_stop(struct keys *keys)
+{
+	unsigned int i;
+
+	if (!keys)
+		return;
+	for (i = 0; i <= keys->workers; i++)
+		if (keys->fds[i] >= 0)
+			close(keys->fds[i]);
+	if (keys->pid > 0)
+		waitpid(keys->pid, NULL, 0);
+	pthread_mutex_destroy(&keys->lock);
+	free(keys);
+}
+
+/* ---- the key process itself ---- */
+
+static EVP_PKEY **loaded;
+static unsigned int loaded_count;
+
+static int no_password(char *buf, int size, int rwflag, void *arg)
+{
+	(void)buf, (void)size, (void)rwflag, (void)arg;
+	return -1;
+}
+
+static EVP_PKEY *read_key(const char *uri)
+{
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(no_password, 0);
+	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, NULL, NULL, NULL);
+	EVP_PKEY *pkey = NULL;
+
+	while (store && !pkey && !OSSL_STORE_eof(store)) {
+		OSSL_STORE_INFO *info = OSSL_STORE_load(store);
+
+		if (!info && OSSL_STORE_error(store))
+			break;
+		if (info && OSSL_STORE_INFO_get_type(info) == OSSL_STORE_INFO_PKEY)
+			pkey = OSSL_STORE_INFO_get1_PKEY(info);
+		OSSL_STORE_INFO_free(info);
+	}
+	OSSL_STORE_close(store);
+	UI_destroy_method(ui);
+	return pkey;
+}
+
+static const char *load(const char *uri)
+{
+	EVP_PKEY **more = realloc(loaded, (loaded_count + 1) * sizeof(*loaded));
+	EVP_PKEY *pkey;
+	int type;
+
+	if (!more)
+		return "out of memory";
+	loaded = more;
+	pkey = read_key(uri);
+	ERR_clear_error();
+	if (!pkey)
+		return "there is no private key that can be read without a password";
+	type = EVP_PKEY_get_base_id(pkey);
+	if (type != EVP_PKEY_RSA && type != EVP_PKEY_EC) {
+		EVP_PKEY_free(pkey);
+		return "only RSA and ECDSA keys can be kept in the key process";
+	}
+	loaded[loaded_count++] = pkey;
+	return "";
+}
+
+static int load_all(int fd)
+{
+	char uri[4096];
+	ssize_t n;
+
+	while ((n = recv(fd, uri, sizeof(uri) - 1, 0)) > 0) {
+		const char *why;
+
+		uri[n] = 0;
+		if (!uri[0])
+			return 0;
+		why = load(uri);
+		if (send(fd, why, strlen(why) + !why[0], MSG_NOSIGNAL) < 0)
+			return -1;
+	}
+	return -1;
+}
+
+static int give_up_rights(void)
+{
+	if (prctl(PR_SET_DUMPABLE, 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	if (geteuid())
+		return 0;
+	return setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY) ||
+	       prctl(PR_SET_DUMPABLE, 0);
+}
+
+static int do_rsa(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+	int ok = ctx && (ask->arg == RSA_PKCS1_PADDING || ask->arg == RSA_NO_PADDING) &&
+		 EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, ask->arg) == 1 &&
+		 EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+static int do_ecdsa(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
+	int ok = ctx && EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return ok;
+}
+
+static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
+{
+	size_t out_len = DATA_MAX;
+	EVP_PKEY *pkey;
+	bool rsa;
+	int ok = 0;
+
+	if (ask->index >= loaded_count)
+		return -ENOENT;
+	pkey = loaded[ask->index];
+	rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
+	if (rsa && ask->op == KEYS_RSA)
+		ok = do_rsa(pkey, ask, len, out, &out_len);
+	else if (!rsa && ask->op == KEYS_ECDSA)
+		ok = do_ecdsa(pkey, ask, len, out, &out_len);
+	else
+		return -EINVAL;
+	ERR_clear_error();
+	return ok && out_len <= ask->size ? (int32_t)out_len : -EBADMSG;
+}
+
+static void *serve(void *arg)
+{
+	int fd = (int)(intptr_t)arg;
+	uint8_t out[4 + DATA_MAX];
+	struct ask ask;
+	ssize_t n;
+
+	while ((n = recv(fd, &ask, sizeof(ask), 0)) > 0) {
+		int32_t ret = (size_t)n < ASK_HEAD ? -EINVAL : answer(&ask, n - ASK_HEAD, out + 4);
+
+		memcpy(out, &ret, sizeof(ret));
+		if (send(fd, out, 4 + (ret > 0 ? ret : 0), MSG_NOSIGNAL) < 0)
+			break;
+	}
+	OPENSSL_cleanse(out, sizeof(out));
+	return NULL;
+}
+
+/**
+ * keys_main() - be the key process
+ * @argc: 3
+ * @argv: its last one is the number of sockets, from FIRST_FD on
+ *
+ * Return: exit status, when nobody is left who could ask.
+ */
+int keys_main(int argc, char **argv)
+{
+	int count = argc == 3 ? atoi(argv[2]) : 0, i;
+	pthread_t threads[KSSLD_WORKERS_MAX + 1];
+	sigset_t all;
+
+	if (count < 1 || count > KSSLD_WORKERS_MAX + 1)
+		return 2;
+	/* It ends with those who ask, and not by a signal to their group. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	prctl(PR_SET_DUMPABLE, 0);
+	if (load_all(FIRST_FD) || give_up_rights() || send(FIRST_FD, "", 1, MSG_NOSIGNAL) != 1)
+		return 1;
+	for (i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, serve, (void *)(intptr_t)(FIRST_FD + i)))
+			return 1;
+	for (i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
