@@ -37,9 +37,12 @@ static bool is_armed(const struct socket *sock)
 	return ops >= armed && ops < armed + KSSL_FAMILIES;
 }
 
+/* Also for who is still in a call of ours while another thread attaches the socket. */
 static const struct proto_ops *base_ops(const struct socket *sock)
 {
-	return kssl_sock_base(READ_ONCE(sock->ops) - armed)->ops;
+	bool v6 = sock->sk->sk_family == AF_INET6;
+
+	return kssl_sock_base(v6 ? KSSL_FAMILY_V6 : KSSL_FAMILY_V4)->ops;
 }
 
 static struct kssl_arm *arm_of(const struct sock *sk)
@@ -177,33 +180,51 @@ static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener, unsign
 	return ret;
 }
 
-static int armed_accept(struct socket *sock, struct socket *newsock, KSSL_COMPAT_ACCEPT_ARGS)
+/**
+ * kssl_arm_accept() - accept() of an armed listener
+ * @sock: listener
+ * @newsock: (out) gets the child
+ * @arg: how
+ *
+ * It does not wait for the handshake.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-ECONNABORTED for a child that cannot be protected, or TCP's error.
+ */
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
 {
+	const struct proto_ops *ops = newsock->ops;
 	struct kssl_ask *ask = NULL;
-	struct kssl_arm *arm;
-	unsigned int family;
-	u32 number;
+	unsigned int family = 0;
+	u32 number = 0;
 	int ret;
 
-	ret = base_ops(sock)->accept(sock, newsock, KSSL_COMPAT_ACCEPT_PASS);
+	ret = kssl_compat_base_accept(base_ops(sock), sock, newsock, arg);
 	if (ret)
 		return ret;
 	lock_sock(sock->sk);
-	arm = arm_of(sock->sk);
-	family = arm->family;
-	number = arm->number;
-	if (arm->ask) {
+	/* Shut down and connected meanwhile, it would be no listener any more. */
+	ret = is_armed(sock) ? 0 : -ECONNABORTED;
+	if (!ret) {
+		struct kssl_arm *arm = arm_of(sock->sk);
+
+		family = arm->family;
+		number = arm->number;
 		ask = arm->ask;
-		refcount_inc(&ask->ref);
+		if (ask)
+			refcount_inc(&ask->ref);
 	}
 	release_sock(sock->sk);
 
-	ret = adopt(newsock, ask, number, family);
-	kssl_ask_put(ask);
-	/* The caller's reference is for what the ops are in the end. */
-	module_put(THIS_MODULE);
 	if (!ret)
+		ret = adopt(newsock, ask, number, family);
+	kssl_ask_put(ask);
+	if (!ret) {
+		/* The caller has taken one for the ops as they were, the attach its own. */
+		module_put(THIS_MODULE);
 		return 0;
+	}
+	WRITE_ONCE(newsock->ops, ops);
 	tcp_abort(newsock->sk, ECONNABORTED);
 	return -ECONNABORTED;
 }
@@ -360,15 +381,23 @@ static int armed_sendpage_locked(struct sock *sk, struct page *page, int offset,
 }
 #endif
 
-/* ---- children nobody has accepted yet, or not by way of armed_accept() ---- */
+/* ---- children nobody has accepted yet, or not by way of kssl_arm_accept() ---- */
 
 static int unattached_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 {
 	return -ECONNABORTED;
 }
 
-static int unattached_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
-			      KSSL_COMPAT_ADDR_LEN)
+/**
+ * kssl_arm_refuse_recvmsg() - recvmsg() of such a child
+ * @sk: socket
+ * @msg: where to
+ * @len: how much
+ * @flags: MSG_*
+ *
+ * Context: Process context.
+ */
+int kssl_arm_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 {
 	return -ECONNABORTED;
 }
@@ -409,7 +438,7 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	*o = *base;
 	o->owner = THIS_MODULE;
 	o->connect = armed_connect;
-	o->accept = armed_accept;
+	o->accept = kssl_compat_accept;
 	o->poll = armed_poll;
 	o->sendmsg = armed_sendmsg;
 	o->recvmsg = armed_recvmsg;
@@ -425,7 +454,7 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	*p = *prot;
 	p->owner = THIS_MODULE;
 	p->sendmsg = unattached_sendmsg;
-	p->recvmsg = unattached_recvmsg;
+	p->recvmsg = kssl_compat_refuse_recvmsg;
 	p->setsockopt = unattached_setsockopt;
 	p->getsockopt = unattached_getsockopt;
 #ifdef KSSL_COMPAT_HAS_SENDPAGE

@@ -19,27 +19,51 @@
 #include <net/tcp.h>
 
 int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+int kssl_arm_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb);
+size_t kssl_ulp_get_info_size(void);
 
 /* 7.0: recvmsg of struct proto lost addr_len */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define kssl_compat_recvmsg	kssl_rx_recvmsg
-#define KSSL_COMPAT_ADDR_LEN
+#define kssl_compat_refuse_recvmsg	kssl_arm_refuse_recvmsg
 #else
-#define KSSL_COMPAT_ADDR_LEN	, int *addr_len
 static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
 				      int *addr_len)
 {
 	return kssl_rx_recvmsg(sk, msg, len, flags);
+}
+
+static inline int kssl_compat_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
+					     int flags, int *addr_len)
+{
+	return kssl_arm_refuse_recvmsg(sk, msg, len, flags);
 }
 #endif
 
 /* 7.0: addresses of any length are a type of their own, and diagnosis tells who asks */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define KSSL_COMPAT_SOCKADDR	struct sockaddr_unsized
-#define KSSL_COMPAT_NET_ADMIN	, bool net_admin
+static inline int kssl_compat_get_info(struct sock *sk, struct sk_buff *skb, bool net_admin)
+{
+	return kssl_ulp_get_info(sk, skb);
+}
+
+static inline size_t kssl_compat_get_info_size(const struct sock *sk, bool net_admin)
+{
+	return kssl_ulp_get_info_size();
+}
 #else
 #define KSSL_COMPAT_SOCKADDR	struct sockaddr
-#define KSSL_COMPAT_NET_ADMIN
+static inline int kssl_compat_get_info(struct sock *sk, struct sk_buff *skb)
+{
+	return kssl_ulp_get_info(sk, skb);
+}
+
+static inline size_t kssl_compat_get_info_size(const struct sock *sk)
+{
+	return kssl_ulp_get_info_size();
+}
 #endif
 
 /* 6.16: the hash contexts of the crypto library are public structs; tried from 7.0 on */
@@ -63,11 +87,35 @@ static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_
 
 /* 6.10: accept of struct proto_ops has its arguments in a struct */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
-#define KSSL_COMPAT_ACCEPT_ARGS	struct proto_accept_arg *arg
-#define KSSL_COMPAT_ACCEPT_PASS	arg
+#define kssl_compat_accept	kssl_arm_accept
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
+
+static inline int kssl_compat_base_accept(const struct proto_ops *ops, struct socket *sock,
+					  struct socket *newsock, struct proto_accept_arg *arg)
+{
+	return ops->accept(sock, newsock, arg);
+}
 #else
-#define KSSL_COMPAT_ACCEPT_ARGS	int flags, bool kern
-#define KSSL_COMPAT_ACCEPT_PASS	flags, kern
+struct proto_accept_arg {
+	int flags;
+	bool kern;
+};
+
+int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg);
+
+static inline int kssl_compat_accept(struct socket *sock, struct socket *newsock, int flags,
+				     bool kern)
+{
+	struct proto_accept_arg arg = { .flags = flags, .kern = kern };
+
+	return kssl_arm_accept(sock, newsock, &arg);
+}
+
+static inline int kssl_compat_base_accept(const struct proto_ops *ops, struct socket *sock,
+					  struct socket *newsock, struct proto_accept_arg *arg)
+{
+	return ops->accept(sock, newsock, arg->flags, arg->kern);
+}
 #endif
 
 /* 6.6: ioctl of struct proto takes a pointer to a kernel int */

@@ -39,7 +39,7 @@ static int check(const struct kssl_handshake *h)
 	if (!is_string(h->profile, sizeof(h->profile)) || !is_string(h->name, sizeof(h->name)))
 		return -EINVAL;
 	/* "No check" is nothing that could be asked for by leaving something out. */
-	if ((h->role == KSSL_ROLE_CLIENT) != !!h->name[0])
+	if (h->role == KSSL_ROLE_CLIENT ? !h->name[0] : h->name[0])
 		return -EINVAL;
 	if (h->client_cert > KSSL_CLIENT_CERT_REQUIRE ||
 	    (h->client_cert && h->role == KSSL_ROLE_CLIENT))
@@ -300,15 +300,15 @@ int kssl_handshake_set(struct sock *sk, const struct kssl_handshake *h)
  * @ctx: connection
  *
  * Context: Caller holds the socket lock.
- * Return: 0, EINPROGRESS, ENOTCONN, or what it failed with.
+ * Return: 0, %-EINPROGRESS, %-ENOTCONN, or what it failed with.
  */
 int kssl_handshake_get(const struct kssl_sock *ctx)
 {
 	if (ctx->error.err)
-		return ctx->error.err;
+		return -ctx->error.err;
 	if (!ctx->asked)
-		return ENOTCONN;
-	return ctx->handshakes ? 0 : EINPROGRESS;
+		return -ENOTCONN;
+	return ctx->handshakes ? 0 : -EINPROGRESS;
 }
 
 /* ---- what came of it ---- */

@@ -108,9 +108,11 @@ int kssl_request_set(struct sock *sk, int how)
 
 static bool is_askable(const struct kssl_exporter *wants)
 {
+	size_t label_len = strnlen(wants->label, sizeof(wants->label));
+
 	return wants->len && wants->len <= KSSL_EXPORT_MAX && wants->has_context <= 1 &&
 	       wants->context_len <= (wants->has_context ? sizeof(wants->context) : 0) &&
-	       wants->label[0] && strnlen(wants->label, sizeof(wants->label)) < sizeof(wants->label) &&
+	       label_len && label_len < sizeof(wants->label) &&
 	       !memchr_inv(wants->reserved, 0, sizeof(wants->reserved));
 }
 

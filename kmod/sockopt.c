@@ -354,7 +354,7 @@ static int get_handshake(struct kssl_sock *ctx, char __user *optval, int __user 
 	int err;
 
 	lock_sock(ctx->sk);
-	err = kssl_handshake_get(ctx);
+	err = -kssl_handshake_get(ctx);
 	release_sock(ctx->sk);
 	return give_int(err, optval, optlen, len);
 }

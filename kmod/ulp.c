@@ -606,8 +606,15 @@ static u16 info_cipher(const struct kssl_epoch *e)
 	}
 }
 
-/* What ss knows to print of kTLS, where it fits. */
-static int ulp_get_info(struct sock *sk, struct sk_buff *skb KSSL_COMPAT_NET_ADMIN)
+/**
+ * kssl_ulp_get_info() - what ss knows to print of kTLS, where it fits
+ * @sk: socket with the ULP
+ * @skb: (out) message
+ *
+ * Context: Any, without the socket's spinlock.
+ * Return: 0.
+ */
+int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb)
 {
 	const struct kssl_epoch *e;
 	struct kssl_sock *ctx;
@@ -631,7 +638,12 @@ static int ulp_get_info(struct sock *sk, struct sk_buff *skb KSSL_COMPAT_NET_ADM
 	return 0;
 }
 
-static size_t ulp_get_info_size(const struct sock *sk KSSL_COMPAT_NET_ADMIN)
+/**
+ * kssl_ulp_get_info_size() - room that kssl_ulp_get_info() may take
+ *
+ * Context: Any.
+ */
+size_t kssl_ulp_get_info_size(void)
 {
 	return nla_total_size(0) + 4 * nla_total_size(sizeof(u16));
 }
@@ -642,8 +654,8 @@ static struct tcp_ulp_ops ulp_ops = {
 	.init		= ulp_init,
 	.release	= ulp_release,
 	.clone		= kssl_arm_clone,
-	.get_info	= ulp_get_info,
-	.get_info_size	= ulp_get_info_size,
+	.get_info	= kssl_compat_get_info,
+	.get_info_size	= kssl_compat_get_info_size,
 };
 
 /**

@@ -381,7 +381,8 @@ static void armed(void)
 	socklen_t zero = 0;
 
 	listener = listen_plain(&k.to, &k.len);
-	c.fd = k.fd = SYS(socket(v->family, SOCK_STREAM, 0));
+	k.fd = SYS(socket(v->family, SOCK_STREAM, 0));
+	c.fd = k.fd;
 	SYS(attach(c.fd));
 	FAILS(attach(c.fd), EEXIST);
 	SYS(getsockopt(c.fd, SOL_KSSL, KSSL_SUITES, NULL, &zero));
@@ -458,7 +459,8 @@ static void armed_writer(void)
 	pthread_t thread;
 
 	listener = listen_plain(&k.to, &k.len);
-	c.fd = k.fd = SYS(socket(v->family, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	k.fd = SYS(socket(v->family, SOCK_STREAM | SOCK_NONBLOCK, 0));
+	c.fd = k.fd;
 	SYS(attach(c.fd));
 	SYS(shake(c.fd, &h));
 	FAILS(connect(c.fd, (void *)&k.to, k.len), EINPROGRESS);

@@ -283,7 +283,7 @@ static void take_group(struct kssl_genl *g, const struct nlattr *nest)
 }
 
 /* The controller's numbers of attributes are all in the table's range. */
-_Static_assert(CTRL_ATTR_MCAST_GROUPS <= KSSL_A_MAX, "the table is too short");
+_Static_assert((int)CTRL_ATTR_MCAST_GROUPS <= (int)KSSL_A_MAX, "the table is too short");
 
 static int take_family(uint8_t cmd, const struct nlattr *const *attrs, void *arg)
 {

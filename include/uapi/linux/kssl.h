@@ -375,6 +375,12 @@ struct kssl_policy {
 #define KSSL_RENEG_REQUEST_CERT	2	/* server: ask for a client certificate */
 #define KSSL_RENEG_REQUIRE_CERT	3	/* server: demand one */
 
+#define KSSL_PROFILE_MAX	64
+#define KSSL_NAME_MAX		256
+#define KSSL_ALPN_MAX		128
+#define KSSL_PIN_LEN		32
+#define KSSL_PINS_MAX		4
+
 /**
  * struct kssl_handshake - KSSL_HANDSHAKE: TLS for a program that knows only sockets
  * @size: sizeof(struct kssl_handshake) as the caller knows it
@@ -416,12 +422,6 @@ struct kssl_policy {
  *   EUNATCH	no helper listens;  EUSERS: too many handshakes at a time
  * or the error of the connection.
  */
-#define KSSL_PROFILE_MAX	64
-#define KSSL_NAME_MAX		256
-#define KSSL_ALPN_MAX		128
-#define KSSL_PIN_LEN		32
-#define KSSL_PINS_MAX		4
-
 struct kssl_handshake {
 	__u32	size;
 	__u32	flags;
@@ -440,7 +440,10 @@ struct kssl_handshake {
 #define KSSL_ROLE_CLIENT	1
 #define KSSL_ROLE_SERVER	2
 
-/* struct kssl_handshake.flags: plaintext went before, and all that came of it was read (STARTTLS). */
+/*
+ * struct kssl_handshake.flags: plaintext went before, and all that came of it was read
+ * (STARTTLS).
+ */
 #define KSSL_HANDSHAKE_AFTER_PLAINTEXT	0x1
 
 /* struct kssl_handshake.client_cert */
@@ -488,6 +491,8 @@ struct kssl_session {
 
 #define KSSL_CHAIN_MAX		65536
 
+#define KSSL_EXPORT_MAX		1024
+
 /**
  * struct kssl_exporter - KSSL_EXPORTER: keying material for a protocol above (RFC 5705)
  * @size: sizeof(struct kssl_exporter) as the caller knows it
@@ -502,8 +507,6 @@ struct kssl_session {
  * is, and not both at once; get KSSL_RENEGOTIATE tells how it stands.  Then get
  * KSSL_EXPORTER gives the bytes, once; ENODATA: there are none.
  */
-#define KSSL_EXPORT_MAX		1024
-
 struct kssl_exporter {
 	__u32	size;
 	__u16	len;
@@ -721,6 +724,7 @@ struct kssl_result {
 
 /**
  * enum kssl_cmd - commands of the family
+ * @KSSL_CMD_UNSPEC: unused
  * @KSSL_CMD_VERSION: do: takes KSSL_A_ABI, gives KSSL_A_ABI and KSSL_A_MODULE.
  *	EPROTONOSUPPORT: they do not match; the sentence says what to update
  * @KSSL_CMD_READY: to "helpers": a socket waits; has what KSSL_CMD_ACCEPT gives, but for
@@ -751,10 +755,9 @@ enum kssl_cmd {
 	KSSL_CMD_STATS,
 	KSSL_CMD_RENEGOTIATE,
 	KSSL_CMD_EVENT,
-	__KSSL_CMD_MAX,
 };
 
-#define KSSL_CMD_MAX		(__KSSL_CMD_MAX - 1)
+#define KSSL_CMD_MAX		KSSL_CMD_EVENT
 #define KSSL_FAILURES_MAX	128
 
 /**
@@ -845,10 +848,9 @@ enum kssl_attr {
 	KSSL_A_HOW,
 	KSSL_A_EVENT,
 	KSSL_A_STATS,
-	__KSSL_A_MAX,
 };
 
-#define KSSL_A_MAX		(__KSSL_A_MAX - 1)
+#define KSSL_A_MAX		KSSL_A_STATS
 
 /* KSSL_A_STATE */
 #define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
@@ -882,10 +884,9 @@ enum kssl_attr_dir {
 	KSSL_A_DIR_SEQ,
 	KSSL_A_DIR_RECORDS,
 	KSSL_A_DIR_BYTES,
-	__KSSL_A_DIR_MAX,
 };
 
-#define KSSL_A_DIR_MAX		(__KSSL_A_DIR_MAX - 1)
+#define KSSL_A_DIR_MAX		KSSL_A_DIR_BYTES
 
 /**
  * enum kssl_attr_stats - of KSSL_A_STATS, all u64, of this network namespace
@@ -923,10 +924,9 @@ enum kssl_attr_stats {
 	KSSL_A_STATS_TX_BYTES,
 	KSSL_A_STATS_RX_RECORDS,
 	KSSL_A_STATS_RX_BYTES,
-	__KSSL_A_STATS_MAX,
 };
 
-#define KSSL_A_STATS_MAX	(__KSSL_A_STATS_MAX - 1)
+#define KSSL_A_STATS_MAX	KSSL_A_STATS_RX_BYTES
 
 /* KSSL_A_EVENT */
 #define KSSL_EVENT_NL_ATTACHED		1
