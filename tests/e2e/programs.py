@@ -52,6 +52,7 @@ class Capture:
         self.port = port
         self.segments = {}
         self.starts = {}
+        self.reset = set()
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
         self.sock.setsockopt(socket.SOL_SOCKET, 33, 128 << 20)      # SO_RCVBUFFORCE
         self.sock.bind(("lo", 0))
@@ -82,19 +83,21 @@ class Capture:
             return
         if segment[13] & 2:
             self.starts[source, dest] = seq + 1 & 0xffffffff
+        if segment[13] & 4:
+            self.reset |= {(source, dest), (dest, source)}
         data = segment[(segment[12] >> 4) * 4:]
         if data:
             self.segments.setdefault((source, dest), []).append((seq, data))
 
     def stop(self):
-        """Streams by (source, destination)."""
+        """Streams by (source, destination), and whether a reset has ended them."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(self.STOP, ("127.0.0.1", 9))
         self.thread.join()
         lost = struct.unpack("II", self.sock.getsockopt(263, 6, 8))[1]       # PACKET_STATISTICS
         self.sock.close()
         check(not lost, f"the capture lost {lost} packets")
-        return {key: self.join(key, parts) for key, parts in self.segments.items()}
+        return {key: (self.join(key, parts), key in self.reset) for key, parts in self.segments.items()}
 
     def join(self, key, parts):
         stream = bytearray()
@@ -105,15 +108,17 @@ class Capture:
         return bytes(stream)
 
 
-def records(stream):
-    """Types of the TLS records that a stream has, and nothing else."""
+def records(stream, cut):
+    """Types of the TLS records that a stream has, and nothing else; one that was @cut may end anywhere."""
     types, at = [], 0
     while at < len(stream):
         header = stream[at:at + 5]
+        if cut and len(header) < 5:
+            break
         check(len(header) == 5 and 20 <= header[0] <= 23 and header[1] == 3 and header[2] in (1, 3),
               f"on the wire is no TLS record but {header!r}")
         length = header[3] << 8 | header[4]
-        check(length <= RECORD_MAX and at + 5 + length <= len(stream), "on the wire is half a TLS record")
+        check(length <= RECORD_MAX and (cut or at + 5 + length <= len(stream)), "on the wire is half a TLS record")
         types.append(header[0])
         at += 5 + length
     return types
@@ -121,9 +126,9 @@ def records(stream):
 
 def check_wire(streams, least):
     total = 0
-    for stream in streams.values():
+    for stream, cut in streams.values():
         check(SECRET not in stream, "the secret is on the wire")
-        types = records(stream)
+        types = records(stream, cut)
         check(types[0] == 22, "a stream does not begin with a handshake")
         total += len(stream)
     check(total >= least, f"only {total} octets on the wire")
@@ -132,12 +137,10 @@ def check_wire(streams, least):
 
 def check_no_data(streams):
     """Of application data nothing, in whatever form."""
-    for (_, dest), stream in streams.items():
+    for stream, cut in streams.values():
         check(SECRET not in stream, "the secret is on the wire")
-        if dest >= 8000:
-            continue
         check(b"GET " not in stream, "the request is on the wire")
-        records(stream)
+        records(stream, cut)
 
 
 # --- processes
@@ -260,10 +263,11 @@ def iperf3(port, *options):
     said = finish(*connecting(port), "iperf3", "-c", "localhost", "-p", str(port), "-n", str(size), "-l", "16K", "-J",
                   *options).stdout
     result = json.loads(said)["end"]
-    check(result["sum_received"]["bytes"] >= size and
-          result["sum_received"]["bytes"] == result["sum_sent"]["bytes"], f"iperf3 says {result['sum_received']}")
+    sent, received = result["sum_sent"]["bytes"], result["sum_received"]["bytes"]
+    # It ends a test by a word on the other connection, and does not wait for what is on its way.
+    check(sent >= size and size / 4 < received <= sent, f"iperf3 says {sent} sent, {received} received")
     print(f"# {result['sum_received']['bits_per_second'] / 1e6:.1f} Mbit/s")
-    return capture, size
+    return capture, received
 
 
 def iperf3_reverse(port):
