@@ -234,11 +234,12 @@ checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict 
 # message may well be the name of the function around it.
 kernel_ignore := LONG_LINE_STRING,LINUX_VERSION_CODE,CONSTANT_COMPARISON,CONST_STRUCT,EMBEDDED_FUNCTION_NAME
 # In user space the kernel's types and macros do not exist, the names of other libraries are as they are, checkpatch
-# takes their types for operands, a line may have 120 columns, a macro may list tests, and octets
-# may be many short strings.
+# takes their types for operands, a line may have 120 columns, a macro may list tests or functions, take a
+# member or end a test, and octets may be many short strings.
 user_ignore := LONG_LINE_STRING,PREFER_KERNEL_TYPES,PREFER_DEFINED_ATTRIBUTE_MACRO,ARRAY_SIZE,BIT_MACRO,CAMELCASE,VOLATILE
 user_ignore := $(user_ignore),MACRO_ARG_REUSE,EMBEDDED_FUNCTION_NAME,SPACING,BLOCK_COMMENT_STYLE,COMPARISON_TO_NULL
-user_ignore := $(user_ignore),COMPLEX_MACRO,TRAILING_SEMICOLON,STRING_FRAGMENTS
+user_ignore := $(user_ignore),COMPLEX_MACRO,TRAILING_SEMICOLON,STRING_FRAGMENTS,MACRO_ARG_PRECEDENCE
+user_ignore := $(user_ignore),MULTISTATEMENT_MACRO_USE_DO_WHILE,MACRO_WITH_FLOW_CONTROL,SYMBOLIC_PERMS,LINE_SPACING
 
 checkpatch:
 	$(checkpatch) --max-line-length=100 --ignore $(kernel_ignore) --file $(kernel_files)

@@ -14,8 +14,8 @@
 const char *suite_name(uint16_t suite, char text[static 32])
 {
 	unsigned char wire[2] = { suite >> 8, suite & 0xff };
-	const SSL_CIPHER *cipher;
 	static SSL *ssl;
+	const SSL_CIPHER *cipher;
 
 	if (!ssl) {
 		SSL_CTX *ctx = SSL_CTX_new(TLS_method());
@@ -41,7 +41,7 @@ const char *version_name(uint16_t version)
 	return "-";
 }
 
-#define NAME(table, i)	((i) < sizeof(table) / sizeof(table[0]) && table[i] ? table[i] : "unknown")
+#define NAME(table, i)	((i) < sizeof(table) / sizeof((table)[0]) && (table)[i] ? (table)[i] : "unknown")
 
 const char *state_name(uint8_t state)
 {

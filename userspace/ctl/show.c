@@ -157,7 +157,8 @@ void print_list_line(FILE *out, const struct kssl_genl_socket *s)
 	make_strings(&t, s);
 	snprintf(process, sizeof(process), "%s(%u)", t.comm, s->pid);
 	snprintf(epoch, sizeof(epoch), "%u/%u", s->tx.epoch, s->rx.epoch);
-	fprintf(out, "%6u  %-21s %-21s %-20s %-9s %-11s %-3s %-34s %7s %10" PRIu64 " %10" PRIu64 " %8" PRIu64 " %8" PRIu64
+	fprintf(out, "%6u  %-21s %-21s %-20s %-9s %-11s %-3s %-34s %7s %10" PRIu64 " %10" PRIu64
+		" %8" PRIu64 " %8" PRIu64
 		" %6u %s\n", s->id, t.local, t.peer, process, t.user, t.profile[0] ? t.profile : "-",
 		version_name(t.version), t.suite_name, epoch, s->tx.bytes, s->rx.bytes, s->tx.records, s->rx.records,
 		renegotiations(s), state_name(s->state));
@@ -195,7 +196,8 @@ void print_socket(FILE *out, const struct kssl_genl_socket *s)
 	struct strings t;
 
 	make_strings(&t, s);
-	fprintf(out, "%-16s%u\n%-16s%s\n%-16s%s\n%-16s%s\n", "id", s->id, "state", state_name(s->state), "local", t.local,
+	fprintf(out, "%-16s%u\n%-16s%s\n%-16s%s\n%-16s%s\n", "id", s->id, "state", state_name(s->state), "local",
+		t.local,
 		"peer", t.peer);
 	fprintf(out, "%-16s%s (%u) of %s\n", "process", t.comm, s->pid, t.user);
 	if (HAS(s, KSSL_A_ROLE))
@@ -231,13 +233,15 @@ void print_event(FILE *out, const struct kssl_genl_socket *s, int64_t unix_ms)
 
 	make_strings(&t, s);
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&seconds, &tm));
-	fprintf(out, "%s.%03d %-10s %u %s %s %s(%u) %s", when, (int)(unix_ms % 1000), event_name(s->event), s->id, t.local,
+	fprintf(out, "%s.%03d %-10s %u %s %s %s(%u) %s", when, (int)(unix_ms % 1000), event_name(s->event), s->id,
+		t.local,
 		t.peer, t.comm, s->pid, t.profile[0] ? t.profile : "-");
 	if (s->error) {
 		fputs(": ", out);
 		print_cause(out, s, &t);
 	} else if (t.version) {
-		fprintf(out, ": TLS %s %s epoch %u/%u", version_name(t.version), t.suite_name, s->tx.epoch, s->rx.epoch);
+		fprintf(out, ": TLS %s %s epoch %u/%u", version_name(t.version), t.suite_name, s->tx.epoch,
+			s->rx.epoch);
 	}
 	fputc('\n', out);
 }

@@ -57,7 +57,8 @@ static const struct field fields[KSSL_A_MAX + 1] = {
 	[KSSL_A_EVENT] = FIELD(NUMBER, event),
 };
 
-#define DIR_FIELD(member) { NUMBER, sizeof(((struct kssl_genl_dir *)0)->member), offsetof(struct kssl_genl_dir, member) }
+#define DIR_FIELD(member)								\
+	{ NUMBER, sizeof(((struct kssl_genl_dir *)0)->member), offsetof(struct kssl_genl_dir, member) }
 
 static const struct field dir_fields[KSSL_A_DIR_MAX + 1] = {
 	[KSSL_A_DIR_VERSION] = DIR_FIELD(version),

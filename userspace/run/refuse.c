@@ -39,7 +39,7 @@ static int is_go_note(int fd, const ElfW(Phdr) *segment)
 	ssize_t len = pread(fd, notes, segment->p_filesz < sizeof(notes) ? segment->p_filesz : sizeof(notes),
 			    segment->p_offset);
 	size_t at = 0, step;
-	ElfW(Nhdr) note;
+	ElfW(Nhdr) note = { 0 };
 
 	while (len > 0 && at + sizeof(note) + 4 <= (size_t)len) {
 		memcpy(&note, notes + at, sizeof(note));

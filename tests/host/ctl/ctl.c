@@ -58,8 +58,12 @@ static void put_dir(struct nlmsghdr *message, int attr, uint64_t bytes)
 /* As the module makes it; but for the attribute @but. */
 static struct nlmsghdr *session(char *room, int but)
 {
-	struct sockaddr_in6 peer = { .sin6_family = AF_INET6, .sin6_port = htons(443), .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons(1024), .sin_addr.s_addr = htonl(0x7f000001) };
+	struct sockaddr_in6 peer = {
+		.sin6_family = AF_INET6, .sin6_port = htons(443), .sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	struct sockaddr_in local = {
+		.sin_family = AF_INET, .sin_port = htons(1024), .sin_addr.s_addr = htonl(0x7f000001),
+	};
 	struct nlmsghdr *message = begin(room);
 
 	if (but != KSSL_A_ID)
@@ -161,7 +165,8 @@ static void lengths(void)
 		{ KSSL_A_ERROR, 4 }, { KSSL_A_AGE, 8 }, { KSSL_A_EVENT, 1 }, { KSSL_A_HOLD_MAX, 8 },
 	};
 	static const struct { int attr; size_t room; } texts[] = {
-		{ KSSL_A_PROFILE, KSSL_PROFILE_MAX }, { KSSL_A_NAME, KSSL_NAME_MAX }, { KSSL_A_TEXT, KSSL_GENL_TEXT_LEN },
+		{ KSSL_A_PROFILE, KSSL_PROFILE_MAX }, { KSSL_A_NAME, KSSL_NAME_MAX }, { KSSL_A_TEXT,
+										       KSSL_GENL_TEXT_LEN },
 	};
 	char full[512];
 	size_t i, len;
