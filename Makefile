@@ -94,7 +94,7 @@ jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 userspace: $(out)/kssld
-tests: build/tests/daemon/daemon
+tests: build/tests/daemon/daemon build/tests/daemon/adopt
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
@@ -143,6 +143,10 @@ $(faults_tests): $(patsubst %.c,build/%.o,$(wildcard tests/faults/paths/*.c)) $(
 $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
+
+build/tests/daemon/adopt: build/tests/daemon/adopt.o $(out)/libkssl.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
 
 build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
 	$(say) LD $@
