@@ -3,6 +3,8 @@
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 PREFIX ?= /usr/local
 DESTDIR ?=
+# Of the module, the library and the tools alike; told in one place.
+version := $(shell sed -n 's/^.define KSSL_VERSION.*"\(.*\)"/\1/p' kmod/kssl.h)
 CC ?= cc
 CFLAGS ?= -O2 -g
 
@@ -19,7 +21,7 @@ all: module userspace
 help:
 	@echo 'make              the module for the running kernel, and userspace'
 	@echo 'make module       the module only; KERNELDIR=.. for another kernel than the running one'
-	@echo 'make userspace    libkssl and kssl-perf, into build/userspace'
+	@echo 'make userspace    libkssl and the tools, into build/userspace'
 	@echo 'make load         load the module;  make unload'
 	@echo 'make try          with the module loaded: a server, a client, and proof that the kernel encrypts'
 	@echo 'make demo         the same in a virtual machine, nothing to load or install'
@@ -29,7 +31,8 @@ help:
 	@echo 'make storm        key changes under load alone, STORM of them in each test (25000); make check has some hundreds'
 	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
-	@echo 'make install      module, library, tools and headers; PREFIX, DESTDIR'
+	@echo 'make install      module, library, tools, pages, unit; PREFIX, DESTDIR;  install-user: all but the module;  uninstall'
+	@echo 'make dkms         sources of the module into /usr/src/kssl-$(version), for dkms add'
 	@echo 'make clean'
 	@echo 'V=1 shows the commands.'
 
@@ -76,6 +79,7 @@ libs := -lssl -lcrypto
 lib_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/lib/*.c))
 perf_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/perf/*.c))
 daemon_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/daemon/*.c))
+ctl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/ctl/*.c))
 genl_objects := $(patsubst userspace/%.c,$(out)/%.o,$(wildcard userspace/genl/*.c))
 run_shared := $(addprefix $(out)/run/,options.o rules.o names.o)
 run_objects := $(run_shared) $(addprefix $(out)/run/,kssl-run.o refuse.o)
@@ -87,15 +91,16 @@ objects = $(patsubst %.c,build/%.o,$(wildcard $(call shared,$(1))))
 abi_tests := $(call programs,tests/abi)
 faults_tests := $(call programs,tests/faults)
 e2e_tests := $(call programs,tests/e2e)
+run_tests := $(call programs,tests/run)
 
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
-userspace: $(genl_objects) $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
+userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
+tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) build/tests/e2e/preload/still.so $(jsse)
 userspace: $(out)/kssld
 tests: build/tests/daemon/daemon build/tests/daemon/adopt
-tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
 
@@ -109,12 +114,22 @@ $(out)/libkssl.a: $(lib_objects)
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
-$(out)/libkssl.so: $(lib_objects)
+$(out)/libkssl.so: $(out)/libkssl.so.0
+	$(Q)ln -sf $(<F) $@
+
+$(out)/libkssl.so.0: $(lib_objects)
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libkssl.so -Wl,-z,defs -Wl,--version-script=userspace/lib/libkssl.map -pthread -o $@ $^ $(libs)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libkssl.so.0 -Wl,-z,defs -Wl,--version-script=userspace/lib/libkssl.map -pthread -o $@ $^ $(libs)
 
 $(out)/run/%.o: private cflags += -fvisibility=hidden
 $(out)/run/kssl-run.o: private cflags += -DRUN_LIBDIR='"$(PREFIX)/lib/kssl"'
+$(out)/run/kssl-run.o: $(out)/prefix
+
+# Changes when PREFIX does.
+$(out)/prefix: always
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+always:
 
 $(out)/libkssl-run.so: $(run_shared) $(out)/run/preload.o
 	$(say) LD $@
@@ -132,6 +147,10 @@ $(out)/kssl-perf: $(perf_objects) $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lm
 
+$(out)/kssl-ctl: $(ctl_objects) $(genl_objects)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lmnl
+
 build/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(say) CC $@
@@ -148,9 +167,22 @@ build/tests/daemon/adopt: build/tests/daemon/adopt.o $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
 
+build/tests/run/%.o: private cflags += -Iuserspace/run
+$(run_tests): %: %.o $(run_shared) $(out)/run/refuse.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+
+# kssl-ctl as it is for another module: older, and newer.
+tests: build/tests/e2e/kssl-ctl-0 build/tests/e2e/kssl-ctl-2
+build/tests/e2e/kssl-ctl-%: include/uapi/linux/kssl.h $(ctl_objects) $(genl_objects)
+	@mkdir -p $@-include/linux
+	$(say) CC $@
+	$(Q)sed 's/^\(#define KSSL_ABI[[:space:]]*\).*/\1$*/' $< >$@-include/linux/kssl.h
+	$(Q)$(CC) -I$@-include $(filter-out -MMD -MP,$(cflags)) $(LDFLAGS) -o $@ userspace/ctl/*.c userspace/genl/*.c $(libs) -ljansson -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
@@ -198,7 +230,7 @@ bench: userspace
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
+	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/run/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and
@@ -223,16 +255,53 @@ style: checkpatch kernel-doc
 	@clang-format --dry-run $(kernel_files) $(user_files) 2>&1 | grep -c 'clang-format-violations' | \
 		sed 's/$$/ places clang-format would change (for information)/'
 
-install: all
+# Pages, completions and what belongs to them lie next to each program.
+man := $(DESTDIR)$(PREFIX)/share/man
+completions := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+pages = $(wildcard userspace/*/*.[1-8])
+completed = $(wildcard userspace/*/*.bash-completion)
+bin := kssl-perf kssl-ctl kssl-run
+lib := libkssl.a libkssl.so.0 libkssl.so pkgconfig/libkssl.pc kssl/libkssl-run.so
+
+install: install-module install-user
+
+install-module: module
 	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(out)/kssl-perf $(out)/kssl-run
+
+install-user: userspace
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(out)/,$(bin))
 	install -D -t $(DESTDIR)$(PREFIX)/sbin $(out)/kssld
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so.0
+	ln -sf libkssl.so.0 $(DESTDIR)$(PREFIX)/lib/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/kssl $(out)/libkssl-run.so
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib $(out)/libkssl.a $(out)/libkssl.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include userspace/lib/libkssl.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/linux include/uapi/linux/kssl.h
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(version)|' userspace/lib/libkssl.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/libkssl.pc
+	for page in $(pages); do install -D -m 644 -t $(man)/man$${page##*.} $$page || exit; done
+	for file in $(completed); do install -D -m 644 $$file $(completions)/$$(basename $$file .bash-completion) || exit; done
+	test ! -e userspace/daemon/kssld.conf || install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/kssl userspace/daemon/kssld.conf
+	test ! -e userspace/daemon/kssld.service || { mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system && \
+		sed 's|/usr/local/sbin|$(PREFIX)/sbin|' userspace/daemon/kssld.service > \
+			$(DESTDIR)$(PREFIX)/lib/systemd/system/kssld.service; }
+
+# The module stays until its kernel goes, or dkms removes it.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(bin)) $(DESTDIR)$(PREFIX)/sbin/kssld
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/,$(lib) systemd/system/kssld.service)
+	rm -f $(DESTDIR)$(PREFIX)/include/libkssl.h $(DESTDIR)$(PREFIX)/include/linux/kssl.h
+	rm -f $(foreach page,$(pages),$(man)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -f $(patsubst %.bash-completion,$(completions)/%,$(notdir $(completed)))
+	rm -f $(DESTDIR)$(PREFIX)/share/doc/kssl/kssld.conf
+
+# What dkms add wants: the module's sources, which it builds for each kernel.
+dkms := $(DESTDIR)/usr/src/kssl-$(version)
+dkms:
+	mkdir -p $(dkms)
+	cp -r Kbuild kmod include $(dkms)/
+	sed 's|@VERSION@|$(version)|' userspace/dkms/dkms.conf.in > $(dkms)/dkms.conf
 
 clean:
 	rm -rf build
 
-.PHONY: all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm bench checkpatch kernel-doc style install clean
+.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean
