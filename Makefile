@@ -100,7 +100,7 @@ userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.s
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) build/tests/e2e/preload/still.so $(jsse)
 userspace: $(out)/kssld
-tests: build/tests/daemon/daemon
+tests: build/tests/daemon/daemon build/tests/daemon/adopt
 print-%:
 	@echo $($*)
 
@@ -162,6 +162,10 @@ $(faults_tests): $(patsubst %.c,build/%.o,$(wildcard tests/faults/paths/*.c)) $(
 $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/libkssl.a)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
+
+build/tests/daemon/adopt: build/tests/daemon/adopt.o $(out)/libkssl.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
 
 build/tests/run/%.o: private cflags += -Iuserspace/run
 $(run_tests): %: %.o $(run_shared) $(out)/run/refuse.o

@@ -191,6 +191,40 @@ static int who_may(void)
 	return 0;
 }
 
+/* Whatever differs, the session is another one's. */
+static int sessions_of_clients(void)
+{
+	struct identity id = { .number = 1 };
+	struct profile p = { .name = (char *)"p", .identities = &id, .verify = true };
+	struct request r = { .uid = 1, .netns = 2, .name = "name", .alpn = "\002h2", .alpn_len = 3 };
+	uint8_t own[32], other[32];
+	SSL_SESSION *session = SSL_SESSION_new();
+
+	doing = "sessions of clients";
+	cache_key(&r, &p, own);
+	cache_put(own, session);
+#define OTHER(change, back)							\
+	do {									\
+		change;								\
+		cache_key(&r, &p, other);					\
+		CHECK(memcmp(own, other, sizeof(own)) && !cache_take(other));	\
+		back;								\
+	} while (0)
+	OTHER(r.uid = 2, r.uid = 1);
+	OTHER(r.netns = 3, r.netns = 2);
+	OTHER(r.name[0] = 'g', r.name[0] = 'n');
+	OTHER(r.peer.sin6_port = 1, r.peer.sin6_port = 0);
+	OTHER(r.alpn_len = 0, r.alpn_len = 3);
+	OTHER(r.pins_count = 1, r.pins_count = 0);
+	OTHER(p.verify = false, p.verify = true);
+	OTHER(p.name = (char *)"q", p.name = (char *)"p");
+	OTHER(id.number = 2, id.number = 1);
+	cache_key(&r, &p, other);
+	CHECK(cache_take(other) == session && !cache_take(other));
+	SSL_SESSION_free(session);
+	return 0;
+}
+
 /* ---- keys ---- */
 
 static X509 *read_cert(const char *name)
@@ -332,13 +366,15 @@ static int handshakes(void)
 
 int main(void)
 {
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("1..7\n");
 	keys_program = "build/userspace/kssld";
 	report("every word of the configuration", every_word());
 	report("what a configuration leads to", what_is_read());
 	report("bad configurations, with their line", bad_ones());
 	report("who may use a profile", who_may());
+	report("sessions of clients", sessions_of_clients());
 	report("keys by their number, and no other", two_keys());
 	report("handshakes with keys of another process", handshakes());
-	printf("1..%d\n", count);
 	return failed ? 1 : 0;
 }

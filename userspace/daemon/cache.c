@@ -43,7 +43,7 @@ void cache_key(const struct request *r, const struct profile *p, uint8_t *key)
 	add(md, &r->netns, sizeof(r->netns));
 	add(md, p->name, strlen(p->name));
 	/* A profile that was read again is another one. */
-	add(md, &p->identities[0].ctx, sizeof(SSL_CTX *));
+	add(md, &p->identities[0].number, sizeof(p->identities[0].number));
 	add(md, r->name, strlen(r->name));
 	add(md, &r->peer.sin6_port, sizeof(r->peer.sin6_port));
 	add(md, r->alpn, r->alpn_len);

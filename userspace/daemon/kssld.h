@@ -126,6 +126,7 @@ struct allow {
  * @ocsp: response
  * @ocsp_len: bytes of it
  * @ctx: OpenSSL's side
+ * @number: no other one of this process ever had it
  */
 struct identity {
 	char *server_name;
@@ -136,6 +137,7 @@ struct identity {
 	unsigned char *ocsp;
 	long ocsp_len;
 	SSL_CTX *ctx;
+	uint64_t number;
 };
 
 /**

@@ -259,12 +259,16 @@ static void set_client(SSL_CTX *ctx, const struct profile *p)
 		SSL_CTX_set_post_handshake_auth(ctx, 1);
 }
 
+/* Only the main thread reads configurations. */
+static uint64_t numbers;
+
 static int load_identity(struct settings *s, struct profile *p, struct identity *id, char *why)
 {
 	SSL_CTX *ctx = SSL_CTX_new(p->server ? TLS_server_method() : TLS_client_method());
 	int ret;
 
 	id->ctx = ctx;
+	id->number = ++numbers;
 	if (!ctx)
 		return fail(why, "out of memory", NULL);
 	ret = set_protocol(ctx, p, why);
