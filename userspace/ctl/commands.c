@@ -177,13 +177,12 @@ int run_show(const struct options *options, char **args)
 	if (!g)
 		return EXIT_FAILED;
 	ret = kssl_genl_request(g, KSSL_CMD_SESSION, 0, put_id, take_one, &one);
-	if (ret) {
+	if (ret)
 		ret = failed(g, args[0], ret);
-	} else if (options->json) {
+	else if (options->json)
 		ret = print_json(socket_to_json(&one.s));
-	} else {
+	else
 		print_socket(stdout, &one.s);
-	}
 	kssl_genl_close(g);
 	return ret;
 }

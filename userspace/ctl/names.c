@@ -41,7 +41,7 @@ const char *version_name(uint16_t version)
 	return "-";
 }
 
-#define NAME(table, i)	((i) < sizeof(table) / sizeof(table[0]) && table[i] ? table[i] : "unknown")
+#define NAME(table, i)	((i) < sizeof(table) / sizeof((table)[0]) && (table)[i] ? (table)[i] : "unknown")
 
 const char *state_name(uint8_t state)
 {

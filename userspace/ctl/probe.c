@@ -91,7 +91,8 @@ static int check_kernel(struct probe *p)
 	if (sscanf(u.release, "%d.%d", &major, &minor) != 2)
 		return say(p, NOTE, "the kernel calls itself %s, which is no version", u.release);
 	if (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR))
-		return say(p, BAD, "kernel %s is too old: kssl needs %d.%d or newer", u.release, OLDEST_MAJOR, OLDEST_MINOR);
+		return say(p, BAD, "kernel %s is too old: kssl needs %d.%d or newer", u.release, OLDEST_MAJOR,
+			   OLDEST_MINOR);
 	return say(p, GOOD, "kernel %s", u.release);
 }
 
@@ -327,8 +328,8 @@ static int say_failure(struct probe *p, int fd, int err)
 	case EUNATCH:
 		return say_no_helper(p);
 	case ENOENT:
-		return say(p, BAD, "the daemon has no profile '%s': add it to its configuration and reload it (%s)", profile,
-			   error.text);
+		return say(p, BAD, "the daemon has no profile '%s': add it to its configuration and reload it (%s)",
+			   profile, error.text);
 	case EACCES:
 		return say(p, BAD, "profile '%s' is not for this user, or not for this: let the profile allow it, and reload the daemon (%s)",
 			   profile, error.text);
@@ -364,7 +365,8 @@ static int split(const char *text, char *host, size_t size, const char **port)
 static int connect_armed(struct probe *p, const struct addrinfo *to, const struct asked *asked)
 {
 	double seconds = p->options->timeout;
-	struct timeval timeout = { .tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - (time_t)seconds) * 1e6) };
+	struct timeval timeout = { .tv_sec = (time_t)seconds,
+				   .tv_usec = (suseconds_t)((seconds - (time_t)seconds) * 1e6) };
 	int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct kssl_status status = { 0 };
 	socklen_t len = sizeof(status);
@@ -440,8 +442,10 @@ static int look_at_certificate(struct probe *p, const struct client *c)
 		ret = say(p, BAD, "the certificate of profile '%s' has expired: renew it, and reload the daemon",
 			  p->options->profile);
 	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
-		ret = say(p, BAD, "the certificate of profile '%s' is not valid yet: is the clock right?", p->options->profile);
-	else if (c->name && X509_check_host(cert, c->name, 0, 0, NULL) != 1 && X509_check_ip_asc(cert, c->name, 0) != 1)
+		ret = say(p, BAD, "the certificate of profile '%s' is not valid yet: is the clock right?",
+			  p->options->profile);
+	else if (c->name && X509_check_host(cert, c->name, 0, 0, NULL) != 1 &&
+		 X509_check_ip_asc(cert, c->name, 0) != 1)
 		ret = say(p, BAD, "the certificate of profile '%s' is not for the name %s", p->options->profile, c->name);
 	else
 		ret = say(p, GOOD, "profile '%s' shakes hands (%s, %s)", p->options->profile, SSL_get_version(c->ssl),
