@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -528,6 +529,8 @@ int run_probe(const struct options *options, char **args)
 	size_t i;
 
 	(void)args;
+	/* Our client writes into a connection that the daemon may have failed. */
+	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < sizeof(checks) / sizeof(checks[0]) && outcome != BAD; i++) {
 		outcome = checks[i].run(&p);
 		if (options->json)
