@@ -14,6 +14,7 @@
 #include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,8 +330,7 @@ static int say_failure(struct probe *p, int fd, int err)
 		return say_no_helper(p);
 	case ENOENT:
 		return say(p, BAD, "the daemon has no profile '%s': add it to its configuration and reload it (%s)",
-			   profile,
-			   error.text);
+			   profile, error.text);
 	case EACCES:
 		return say(p, BAD, "profile '%s' is not for this user, or not for this: let the profile allow it, and reload the daemon (%s)",
 			   profile, error.text);
@@ -366,9 +366,8 @@ static int split(const char *text, char *host, size_t size, const char **port)
 static int connect_armed(struct probe *p, const struct addrinfo *to, const struct asked *asked)
 {
 	double seconds = p->options->timeout;
-	struct timeval timeout = {
-		.tv_sec = (time_t)seconds, .tv_usec = (suseconds_t)((seconds - (time_t)seconds) * 1e6),
-	};
+	struct timeval timeout = { .tv_sec = (time_t)seconds,
+				   .tv_usec = (suseconds_t)((seconds - (time_t)seconds) * 1e6) };
 	int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct kssl_status status = { 0 };
 	socklen_t len = sizeof(status);
@@ -446,9 +445,10 @@ static int look_at_certificate(struct probe *p, const struct client *c)
 	else if (X509_cmp_current_time(X509_get0_notBefore(cert)) > 0)
 		ret = say(p, BAD, "the certificate of profile '%s' is not valid yet: is the clock right?",
 			  p->options->profile);
-	else if (c->name && X509_check_host(cert, c->name, 0, 0, NULL) != 1 && X509_check_ip_asc(cert, c->name, 0) != 1)
-		ret = say(p, BAD, "the certificate of profile '%s' is not for the name %s", p->options->profile,
-			  c->name);
+	else if (c->name && X509_check_host(cert, c->name, 0, 0, NULL) != 1 &&
+		 X509_check_ip_asc(cert, c->name, 0) != 1)
+		ret = say(p, BAD, "the certificate of profile '%s' is not for the name %s",
+			  p->options->profile, c->name);
 	else
 		ret = say(p, GOOD, "profile '%s' shakes hands (%s, %s)", p->options->profile, SSL_get_version(c->ssl),
 			  SSL_CIPHER_standard_name(SSL_get_current_cipher(c->ssl)));
@@ -530,6 +530,8 @@ int run_probe(const struct options *options, char **args)
 	size_t i;
 
 	(void)args;
+	/* Our client writes into a connection that the daemon may have failed. */
+	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < sizeof(checks) / sizeof(checks[0]) && outcome != BAD; i++) {
 		outcome = checks[i].run(&p);
 		if (options->json)
