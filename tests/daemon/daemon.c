@@ -23,7 +23,7 @@ static const char *doing;
 	do {									\
 		if (!(cond)) {							\
 			printf("# %s:%d: %s: %s\n", __FILE__, __LINE__, doing, #cond); \
-			return -1;						\
+			exit(1);						\
 		}								\
 	} while (0)
 
@@ -83,7 +83,8 @@ static int bad_ones(void)
 	    is_bad("profile \"a\" {\n\tcertificate = \"x\"\n}\n", 3, "go together") ||
 	    is_bad("profile \"a\" {\n\trole = \"client\"\n\tclient_cert = \"require\"\n}\n", 4, "only a server") ||
 	    is_bad("profile \"a\" {\n\trole = \"client\"\n\tocsp = \"x\"\n}\n", 4, "ocsp") ||
-	    is_bad("profile \"a\" {\n\trole = \"client\"\n\tmin_version = \"1.3\"\n\tmax_version = \"1.2\"\n}\n", 5, "above") ||
+	    is_bad("profile \"a\" {\n\trole = \"client\"\n\tmin_version = \"1.3\"\n\tmax_version = \"1.2\"\n}\n", 5,
+		   "above") ||
 	    is_bad("profile \"\" {\n\trole = \"client\"\n}\n", 3, "name") ||
 	    is_bad("profile \"a\" {\n\trole = \"client\"\n}\nprofile \"a\" {\n", 4, "a"))
 		return -1;
@@ -109,7 +110,8 @@ static int every_word(void)
 			strcpy(value, "{ \"everybody\", \"user:1\", \"group:2\" }");
 		snprintf(text, sizeof(text), "%s%s%s = %s\n%s%s",
 			 inside ? "profile \"p\" {\ncertificate = \"c\"\nkey = \"k\"\n" : "",
-			 !strcmp(w->section, "sni") ? "sni \"n\" {\ncertificate = \"c\"\nkey = \"k\"\n" : "", w->name, value,
+			 !strcmp(w->section, "sni") ? "sni \"n\" {\ncertificate = \"c\"\nkey = \"k\"\n" : "",
+			 w->name, value,
 			 !strcmp(w->section, "sni") ? "}\n" : "", inside ? "}\n" : "");
 		doing = w->name;
 		s = read_text(text, why);

@@ -33,7 +33,7 @@
 
 /* ---- the daemon ---- */
 
-static char dir[] = "/tmp/kssld-XXXXXX";
+static char dir[32];
 static char conf[64];
 static pid_t daemon_pid;
 static int told = -1;
@@ -104,6 +104,7 @@ static void set_up(void)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
+	snprintf(dir, sizeof(dir), "/tmp/kssld-XXXXXX");
 	CHECK(mkdtemp(dir));
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "kssld-test-%d", getpid());
