@@ -96,7 +96,8 @@ static const char *take_timeout(struct settings *s, const char *value)
 
 	if (parse_number(value, 86400000, &ms))
 		return "it has to be a number of milliseconds, at most a day";
-	s->handshake.timeout_ms = s->listen_handshake.timeout_ms = ms;
+	s->handshake.timeout_ms = ms;
+	s->listen_handshake.timeout_ms = ms;
 	return NULL;
 }
 
@@ -152,7 +153,8 @@ const char *settings_from_environment(struct settings *s)
 	unsigned int id;
 
 	memset(s, 0, sizeof(*s));
-	s->handshake.size = s->listen_handshake.size = sizeof(s->handshake);
+	s->handshake.size = sizeof(s->handshake);
+	s->listen_handshake.size = sizeof(s->handshake);
 	s->handshake.role = KSSL_ROLE_CLIENT;
 	s->listen_handshake.role = KSSL_ROLE_SERVER;
 	strcpy(s->listen_handshake.profile, "server");

@@ -188,8 +188,8 @@ static void match_rule(const struct rule *rule, const struct address *address, s
 	if (rule->kind == HOST_ANY) {
 		m->any = 1;
 	} else if (rule->kind == HOST_ADDRESS) {
-		if (address_equal(&rule->address, address))
-			m->any = m->literal = 1;
+		m->literal |= address_equal(&rule->address, address);
+		m->any |= m->literal;
 	} else if (has_name(address, rule->name)) {
 		m->several |= m->name && strcmp(m->name, rule->name);
 		m->name = rule->name;
@@ -211,7 +211,8 @@ enum verdict decide_connect(const struct settings *s, const struct address *addr
 	if (!m.any && !m.name && !m.perhaps)
 		return VERDICT_PASS;
 	if (!m.any && !m.name) {
-		*why = "the name it was looked up by is not known, and it may be one that is to be protected; use --connect with the address or *, and --name";
+		*why = "the name it was looked up by is not known, and it may be one that is to be protected; "
+		       "use --connect with the address or *, and --name";
 		return VERDICT_REFUSE;
 	}
 	if (*s->name) {
@@ -222,11 +223,13 @@ enum verdict decide_connect(const struct settings *s, const struct address *addr
 	if (!found)
 		found = only_name(address, &m.several);
 	if (m.several) {
-		*why = "several names were looked up that lead there, so which one to verify is not known; use --connect with the name, or --name";
+		*why = "several names were looked up that lead there, so which one to verify is not known; "
+		       "use --connect with the name, or --name";
 		return VERDICT_REFUSE;
 	}
 	if (!found && !m.literal) {
-		*why = "the name it was looked up by is not known, so there is none to verify; use --connect with the address, or --name";
+		*why = "the name it was looked up by is not known, so there is none to verify; "
+		       "use --connect with the address, or --name";
 		return VERDICT_REFUSE;
 	}
 	if (found)
