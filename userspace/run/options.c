@@ -154,7 +154,7 @@ const char *settings_from_environment(struct settings *s)
 
 	memset(s, 0, sizeof(*s));
 	s->handshake.size = sizeof(s->handshake);
-	s->listen_handshake.size = sizeof(s->listen_handshake);
+	s->listen_handshake.size = sizeof(s->handshake);
 	s->handshake.role = KSSL_ROLE_CLIENT;
 	s->listen_handshake.role = KSSL_ROLE_SERVER;
 	strcpy(s->listen_handshake.profile, "server");

@@ -96,7 +96,7 @@ static const char *why_not_file(const char *path, int depth)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
 		why = "it cannot be read";
-	} else if (st.st_mode & S_ISUID || (st.st_mode & S_ISGID && st.st_mode & S_IXGRP) ||
+	} else if (st.st_mode & S_ISUID || (st.st_mode & S_ISGID && st.st_mode & 0010) ||
 		   fgetxattr(fd, "security.capability", NULL, 0) > 0) {
 		why = "it is setuid, setgid or has capabilities";
 	} else if (pread(fd, start.text, sizeof(start) - 1, 0) > 2 && !memcmp(start.text, "#!", 2)) {

@@ -188,10 +188,8 @@ static void match_rule(const struct rule *rule, const struct address *address, s
 	if (rule->kind == HOST_ANY) {
 		m->any = 1;
 	} else if (rule->kind == HOST_ADDRESS) {
-		if (address_equal(&rule->address, address)) {
-			m->any = 1;
-			m->literal = 1;
-		}
+		m->literal |= address_equal(&rule->address, address);
+		m->any |= m->literal;
 	} else if (has_name(address, rule->name)) {
 		m->several |= m->name && strcmp(m->name, rule->name);
 		m->name = rule->name;
