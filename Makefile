@@ -91,15 +91,16 @@ objects = $(patsubst %.c,build/%.o,$(wildcard $(call shared,$(1))))
 abi_tests := $(call programs,tests/abi)
 faults_tests := $(call programs,tests/faults)
 e2e_tests := $(call programs,tests/e2e)
+run_tests := $(call programs,tests/run)
 
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
 userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
+tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) build/tests/e2e/preload/still.so $(jsse)
 userspace: $(out)/kssld
 tests: build/tests/daemon/daemon
-tests: $(abi_tests) $(e2e_tests) $(faults_tests) build/tests/e2e/preload/still.so $(jsse)
 print-%:
 	@echo $($*)
 
@@ -162,9 +163,22 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
+build/tests/run/%.o: private cflags += -Iuserspace/run
+$(run_tests): %: %.o $(run_shared) $(out)/run/refuse.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+
+# kssl-ctl as it is for another module: older, and newer.
+tests: build/tests/e2e/kssl-ctl-0 build/tests/e2e/kssl-ctl-2
+build/tests/e2e/kssl-ctl-%: include/uapi/linux/kssl.h $(ctl_objects) $(genl_objects)
+	@mkdir -p $@-include/linux
+	$(say) CC $@
+	$(Q)sed 's/^\(#define KSSL_ABI[[:space:]]*\).*/\1$*/' $< >$@-include/linux/kssl.h
+	$(Q)$(CC) -I$@-include $(filter-out -MMD -MP,$(cflags)) $(LDFLAGS) -o $@ userspace/ctl/*.c userspace/genl/*.c $(libs) -ljansson -lmnl
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
@@ -212,7 +226,7 @@ bench: userspace
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
 user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
+	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/run/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and

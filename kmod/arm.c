@@ -37,9 +37,12 @@ static bool is_armed(const struct socket *sock)
 	return ops >= armed && ops < armed + KSSL_FAMILIES;
 }
 
+/* Also for who is still in a call of ours while another thread attaches the socket. */
 static const struct proto_ops *base_ops(const struct socket *sock)
 {
-	return kssl_sock_base(READ_ONCE(sock->ops) - armed)->ops;
+	bool v6 = sock->sk->sk_family == AF_INET6;
+
+	return kssl_sock_base(v6 ? KSSL_FAMILY_V6 : KSSL_FAMILY_V4)->ops;
 }
 
 static struct kssl_arm *arm_of(const struct sock *sk)
@@ -190,31 +193,38 @@ static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener, unsign
  */
 int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
 {
+	const struct proto_ops *ops = newsock->ops;
 	struct kssl_ask *ask = NULL;
-	struct kssl_arm *arm;
-	unsigned int family;
-	u32 number;
+	unsigned int family = 0;
+	u32 number = 0;
 	int ret;
 
 	ret = kssl_compat_base_accept(base_ops(sock), sock, newsock, arg);
 	if (ret)
 		return ret;
 	lock_sock(sock->sk);
-	arm = arm_of(sock->sk);
-	family = arm->family;
-	number = arm->number;
-	if (arm->ask) {
+	/* Shut down and connected meanwhile, it would be no listener any more. */
+	ret = is_armed(sock) ? 0 : -ECONNABORTED;
+	if (!ret) {
+		struct kssl_arm *arm = arm_of(sock->sk);
+
+		family = arm->family;
+		number = arm->number;
 		ask = arm->ask;
-		refcount_inc(&ask->ref);
+		if (ask)
+			refcount_inc(&ask->ref);
 	}
 	release_sock(sock->sk);
 
-	ret = adopt(newsock, ask, number, family);
-	kssl_ask_put(ask);
-	/* The caller's reference is for what the ops are in the end. */
-	module_put(THIS_MODULE);
 	if (!ret)
+		ret = adopt(newsock, ask, number, family);
+	kssl_ask_put(ask);
+	if (!ret) {
+		/* The caller has taken one for the ops as they were, the attach its own. */
+		module_put(THIS_MODULE);
 		return 0;
+	}
+	WRITE_ONCE(newsock->ops, ops);
 	tcp_abort(newsock->sk, ECONNABORTED);
 	return -ECONNABORTED;
 }

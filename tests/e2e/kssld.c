@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@
 
 /* ---- the daemon ---- */
 
-static char dir[] = "/tmp/kssld-XXXXXX";
+static char dir[32];
 static char conf[64];
 static pid_t daemon_pid;
 static int told = -1;
@@ -52,7 +53,8 @@ static void write_conf(const char *more)
 	CHECK(!fclose(f));
 }
 
-static void wait_told(const char *what)
+/* Return: the process that says so. */
+static pid_t wait_told(const char *what)
 {
 	struct pollfd pfd = { .fd = told, .events = POLLIN };
 	char text[128];
@@ -64,7 +66,7 @@ static void wait_told(const char *what)
 		n = recv(told, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = 0;
 		if (strstr(text, what))
-			return;
+			return strstr(text, "MAINPID=") ? atoi(strstr(text, "MAINPID=") + 8) : 0;
 	}
 	check_failed(__FILE__, __LINE__, "kssld did not say %s", what);
 }
@@ -102,6 +104,7 @@ static void set_up(void)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
+	snprintf(dir, sizeof(dir), "/tmp/kssld-XXXXXX");
 	CHECK(mkdtemp(dir));
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
 	snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "kssld-test-%d", getpid());
@@ -120,6 +123,7 @@ static void set_up(void)
  * struct peer - the other side
  * @fd: its socket
  * @server: its role
+ * @ctx: one for all of its role, so that sessions can be resumed
  * @thread: it echoes until the end of file
  * @ok: its handshake was good
  * @verify: as client: of the server's certificate
@@ -129,12 +133,15 @@ static void set_up(void)
 struct peer {
 	int fd;
 	int server;
+	SSL_CTX *ctx;
 	pthread_t thread;
 	int ok;
 	long verify;
 	uint8_t exported[EXPORT_LEN];
 	char alpn[32];
 };
+
+static SSL_CTX *contexts[2];
 
 static SSL_CTX *make_ctx(int server)
 {
@@ -156,8 +163,7 @@ static SSL_CTX *make_ctx(int server)
 static void *run_peer(void *arg)
 {
 	struct peer *p = arg;
-	SSL_CTX *ctx = make_ctx(p->server);
-	SSL *ssl = SSL_new(ctx);
+	SSL *ssl = SSL_new(p->ctx);
 	const unsigned char *alpn;
 	unsigned int len;
 	char buf[4096];
@@ -176,7 +182,6 @@ static void *run_peer(void *arg)
 			break;
 	SSL_shutdown(ssl);
 	SSL_free(ssl);
-	SSL_CTX_free(ctx);
 	close(p->fd);
 	return NULL;
 }
@@ -184,8 +189,11 @@ static void *run_peer(void *arg)
 static void start_peer(struct peer *p, int fd, int server)
 {
 	memset(p, 0, sizeof(*p));
+	if (!contexts[server])
+		contexts[server] = make_ctx(server);
 	p->fd = fd;
 	p->server = server;
+	p->ctx = contexts[server];
 	EQ(pthread_create(&p->thread, NULL, run_peer, p), 0);
 }
 
@@ -267,14 +275,17 @@ static struct kssl_error error_of(int fd)
 }
 
 /* What the daemon says no to. */
-static void refused(const struct kssl_handshake *hs, int err)
+static void refused_as(uid_t uid, const struct kssl_handshake *hs, int err)
 {
 	struct peer p;
 	int theirs, fd = make_pair(&theirs), ret;
 	struct kssl_error error;
 
 	start_peer(&p, theirs, 1);
+	/* Of this thread alone: the peer has to read a key. */
+	SYS(syscall(SYS_setresuid, -1, uid, -1));
 	ret = setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, hs, sizeof(*hs)) ? errno : 0;
+	SYS(syscall(SYS_setresuid, -1, 0, -1));
 	error = error_of(fd);
 	note("%s", error.text);
 	EQ(ret, err);
@@ -284,6 +295,11 @@ static void refused(const struct kssl_handshake *hs, int err)
 	close(fd);
 	pthread_join(p.thread, NULL);
 	EQ(p.ok, 0);
+}
+
+static void refused(const struct kssl_handshake *hs, int err)
+{
+	refused_as(0, hs, err);
 }
 
 /* ---- tests ---- */
@@ -391,9 +407,7 @@ static void what_is_refused(void)
 	refused(&wrong_name, EKEYREJECTED);
 	pinned.pins_count = 1;
 	refused(&pinned, EKEYREJECTED);
-	SYS(seteuid(NOBODY));
-	refused(&web, EACCES);
-	SYS(seteuid(0));
+	refused_as(NOBODY, &web, EACCES);
 	stop_daemon(SIGTERM);
 }
 
@@ -465,12 +479,100 @@ static void renegotiation(void)
 	stop_daemon(SIGTERM);
 }
 
+/* Two handshakes with a key that is in another process. */
+static void renegotiation_by_the_server(void)
+{
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct kssl_status status = { .size = sizeof(status) };
+	socklen_t len = sizeof(status);
+	int how = KSSL_RENEG_FULL, theirs, fd;
+	struct peer p;
+
+	set_up();
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 0);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(fd, "before");
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)));
+	echo(fd, "after");
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_STATUS, &status, &len));
+	EQ(status.handshakes, 2);
+	EQ(status.tx.epoch, 2);
+	EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, 0);
+	close(fd);
+	pthread_join(p.thread, NULL);
+	stop_daemon(SIGTERM);
+}
+
+static void resumption(void)
+{
+	struct kssl_handshake hs = as_client("test", "localhost");
+	struct sockaddr_in sa;
+	int listener, fd, i;
+	struct peer p;
+
+	set_up();
+	/* A session belongs to a port. */
+	listener = listen_on(&sa);
+	SYS(listen(listener, 1));
+	for (i = 0; i < 2; i++) {
+		fd = connect_to(&sa);
+		SYS(setsockopt(fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+		start_peer(&p, SYS(accept(listener, NULL, NULL)), 1);
+		SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+		echo(fd, "hello");
+		EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, i ? KSSL_SESSION_RESUMED : 0);
+		EQ(session_of(fd).flags & KSSL_SESSION_VERIFIED, KSSL_SESSION_VERIFIED);
+		close(fd);
+		pthread_join(p.thread, NULL);
+	}
+	close(listener);
+	stop_daemon(SIGTERM);
+}
+
+static void upgrade(void)
+{
+	struct kssl_handshake hs = as_client("test", "localhost");
+	int theirs, fd, other, how = KSSL_RENEG_RESUME;
+	pid_t old, new;
+	struct peer p, q;
+
+	set_up();
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 1);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	old = daemon_pid;
+	SYS(kill(old, SIGUSR2));
+	new = wait_told("READY=1");
+	CHECK(new > 0 && new != old);
+	other = make_pair(&theirs);
+	start_peer(&q, theirs, 1);
+	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(other, "the new one");
+	/* The old one still answers for its own. */
+	echo(fd, "the old one");
+	if (is_13())
+		SYS(setsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)));
+	close(fd);
+	pthread_join(p.thread, NULL);
+	EQ(waitpid(old, NULL, 0), old);
+	daemon_pid = 0;
+	echo(other, "alone");
+	close(other);
+	pthread_join(q.thread, NULL);
+	SYS(kill(new, SIGTERM));
+	wait_told("STOPPING=1");
+}
+
 static const struct test tests[] = {
 	{ "client on a connected socket", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, client_on_a_connected_socket },
 	{ "listener with three accepts", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, listener_with_three_accepts },
 	{ "what is refused", OVER_OPENSSL | OVER_CLIENT | OVER_TLS13, what_is_refused },
 	{ "reload and kill", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, reload_and_kill },
 	{ "renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12, renegotiation },
+	{ "renegotiation by the server", OVER_OPENSSL | OVER_SERVER | OVER_TLS12, renegotiation_by_the_server },
+	{ "resumption", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, resumption },
+	{ "upgrade", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, upgrade },
 	{ NULL },
 };
 

@@ -115,6 +115,9 @@ void address_text(const union kssl_genl_address *address, char *text, size_t siz
 	if (address->any.sa_family == AF_INET)
 		snprintf(text, size, "%s:%u", inet_ntop(AF_INET, &address->v4.sin_addr, ip, sizeof(ip)),
 			 ntohs(address->v4.sin_port));
+	else if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
+		snprintf(text, size, "%s:%u", inet_ntop(AF_INET, &address->v6.sin6_addr.s6_addr[12], ip, sizeof(ip)),
+			 ntohs(address->v6.sin6_port));
 	else if (address->any.sa_family == AF_INET6)
 		snprintf(text, size, "[%s]:%u", inet_ntop(AF_INET6, &address->v6.sin6_addr, ip, sizeof(ip)),
 			 ntohs(address->v6.sin6_port));

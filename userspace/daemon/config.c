@@ -24,11 +24,13 @@ const struct word words[] = {
 	{ "profile", "role", WORD_STRING, "server", "client server", "client or server" },
 	{ "profile", "certificate", WORD_STRING, NULL, NULL, "PEM file of the certificate and its chain" },
 	{ "profile", "key", WORD_STRING, NULL, NULL, "file or URI of the private key" },
-	{ "profile", "ocsp", WORD_STRING, NULL, NULL, "file of an OCSP response in DER that goes with the certificate" },
+	{ "profile", "ocsp", WORD_STRING, NULL, NULL,
+	  "file of an OCSP response in DER that goes with the certificate" },
 	{ "profile", "trust", WORD_STRING, NULL, NULL, "PEM file of certificates to trust instead of the system's" },
 	{ "profile", "crl", WORD_STRING, NULL, NULL, "PEM file of revocation lists; then each certificate needs one" },
 	{ "profile", "verify", WORD_BOOL, "yes", NULL, "client: the server's certificate has to be good" },
-	{ "profile", "client_cert", WORD_STRING, "no", "no request require", "server: whether to ask for a certificate" },
+	{ "profile", "client_cert", WORD_STRING, "no", "no request require",
+	  "server: whether to ask for a certificate" },
 	{ "profile", "min_version", WORD_STRING, "1.2", "1.2 1.3", "oldest version of TLS" },
 	{ "profile", "max_version", WORD_STRING, "1.3", "1.2 1.3", "newest version of TLS" },
 	{ "profile", "ciphers", WORD_STRING, NULL, NULL, "OpenSSL's cipher list for TLS 1.2" },
@@ -38,20 +40,24 @@ const struct word words[] = {
 	  "who may use it: everybody, user:NAME, group:NAME; default: root with a key, else everybody" },
 	{ "profile", "any_netns", WORD_BOOL, "no", NULL, "other network namespaces than the daemon's may use it too" },
 	{ "profile", "resume", WORD_BOOL, "yes", NULL, "resume sessions" },
-	{ "profile", "session_cache", WORD_NUMBER, "20480", NULL, "server: sessions of TLS 1.2 without tickets to keep" },
+	{ "profile", "session_cache", WORD_NUMBER, "20480", NULL,
+	  "server: sessions of TLS 1.2 without tickets to keep" },
 	{ "profile", "session_lifetime", WORD_NUMBER, "7200", NULL, "server: seconds that a session can be resumed" },
 	{ "profile", "renegotiation", WORD_BOOL, "yes", NULL, "server: the peer may start a renegotiation" },
 	{ "profile", "require_answer", WORD_BOOL, "no", NULL, "server: a peer that ignores a HelloRequest fails" },
 	{ "profile", "key_update", WORD_BOOL, "yes", NULL, "TLS 1.3: the kernel does KeyUpdates by itself" },
-	{ "profile", "insecure_eof", WORD_BOOL, "no", NULL, "FIN without close_notify is an end of file; truncation goes unseen" },
+	{ "profile", "insecure_eof", WORD_BOOL, "no", NULL,
+	  "FIN without close_notify is an end of file; truncation goes unseen" },
 	{ "profile", "half_close", WORD_BOOL, "no", NULL, "TLS 1.2: a received close_notify does not end sending" },
 	{ "profile", "timeout", WORD_NUMBER, "0", NULL, "milliseconds for a handshake at most; 0: as asked for" },
 	{ "profile", "helper_ms", WORD_NUMBER, "0", NULL, "milliseconds that the daemon may take to answer; 0: 30000" },
-	{ "profile", "peer_ms", WORD_NUMBER, "0", NULL, "milliseconds for the peer's next record of a handshake; 0: 30000" },
+	{ "profile", "peer_ms", WORD_NUMBER, "0", NULL,
+	  "milliseconds for the peer's next record of a handshake; 0: 30000" },
 	{ "profile", "lookahead", WORD_NUMBER, "0", NULL, "bytes opened ahead of the reader; 0: 65536" },
 	{ "profile", "message_max", WORD_NUMBER, "0", NULL, "longest handshake message of the peer; 0: 131072" },
 	{ "profile", "flight_max", WORD_NUMBER, "0", NULL, "bytes of the peer's messages in one handshake; 0: 262144" },
-	{ "profile", "starts_max", WORD_NUMBER, "0", NULL, "renegotiations that the peer may start in starts_ms; 0: 600" },
+	{ "profile", "starts_max", WORD_NUMBER, "0", NULL,
+	  "renegotiations that the peer may start in starts_ms; 0: 600" },
 	{ "profile", "starts_ms", WORD_NUMBER, "0", NULL, "milliseconds of starts_max and useless_max; 0: 60000" },
 	{ "profile", "useless_max", WORD_NUMBER, "0", NULL, "handshake records with no data in between; 0: 64" },
 	{ "profile", "rekey_bytes", WORD_NUMBER, "0", NULL, "bytes until there is a new key; 0: never" },
@@ -149,7 +155,8 @@ static int check_value(cfg_t *cfg, cfg_opt_t *opt)
 		free(none.gids);
 		if (ret)
 			cfg_error(cfg, ret == -ENOENT ? "allow: there is no \"%s\"" :
-				  "allow: \"%s\" is not everybody, user:NAME or group:NAME", cfg_opt_getnstr(opt, last));
+				  "allow: \"%s\" is not everybody, user:NAME or group:NAME",
+				  cfg_opt_getnstr(opt, last));
 		return ret ? -1 : 0;
 	}
 	return 0;
@@ -187,11 +194,10 @@ static void set_checks(cfg_t *cfg)
 
 /* ---- from words to settings ---- */
 
-static int fail_at(char *why, cfg_t *sec, const char *text, const char *what)
+static int fail_at(char *why, cfg_t *sec, const char *text)
 {
 	snprintf(why, KSSLD_TEXT_LEN, "%.300s:%d: %s %.63s: %s", sec->filename ? sec->filename : "?", sec->line,
 		 cfg_name(sec), cfg_title(sec), text);
-	(void)what;
 	return -EINVAL;
 }
 
@@ -214,7 +220,7 @@ static int read_alpn(cfg_t *sec, struct profile *p, char *why)
 		size_t len = strlen(name);
 
 		if (!len || p->alpn_len + 1 + len > sizeof(p->alpn))
-			return fail_at(why, sec, "alpn is empty or too long", NULL);
+			return fail_at(why, sec, "alpn is empty or too long");
 		p->alpn[p->alpn_len] = len;
 		memcpy(p->alpn + p->alpn_len + 1, name, len);
 		p->alpn_len += 1 + len;
@@ -228,9 +234,9 @@ static int read_identity(cfg_t *sec, struct identity *id, char *why)
 	id->key = copy(cfg_getstr(sec, "key"));
 	id->ocsp_file = copy(cfg_getstr(sec, "ocsp"));
 	if (!id->certificate != !id->key)
-		return fail_at(why, sec, "certificate and key go together", NULL);
+		return fail_at(why, sec, "certificate and key go together");
 	if (id->ocsp_file && !id->certificate)
-		return fail_at(why, sec, "ocsp needs a certificate", NULL);
+		return fail_at(why, sec, "ocsp needs a certificate");
 	return 0;
 }
 
@@ -245,16 +251,16 @@ static int read_identities(cfg_t *sec, struct profile *p, char *why)
 	p->identities_count = count + 1;
 	ret = read_identity(sec, &p->identities[0], why);
 	if (!ret && p->server && !p->identities[0].certificate)
-		ret = fail_at(why, sec, "a server needs a certificate and a key", NULL);
+		ret = fail_at(why, sec, "a server needs a certificate and a key");
 	if (!ret && !p->server && count)
-		ret = fail_at(why, sec, "only a server has sni sections", NULL);
+		ret = fail_at(why, sec, "only a server has sni sections");
 	for (i = 0; !ret && i < count; i++) {
 		cfg_t *sni = cfg_getnsec(sec, "sni", i);
 
 		p->identities[i + 1].server_name = copy(cfg_title(sni));
 		ret = read_identity(sni, &p->identities[i + 1], why);
 		if (!ret && !p->identities[i + 1].certificate)
-			ret = fail_at(why, sni, "a certificate and a key are missing", NULL);
+			ret = fail_at(why, sni, "a certificate and a key are missing");
 	}
 	return ret;
 }
@@ -319,11 +325,11 @@ static int read_profile(cfg_t *sec, struct profile *p, char *why)
 	p->session_lifetime = cfg_getint(sec, "session_lifetime");
 	read_policy(sec, &p->policy);
 	if (!p->name || !p->name[0] || strlen(p->name) >= KSSL_PROFILE_MAX)
-		return fail_at(why, sec, "the name is empty or too long", NULL);
+		return fail_at(why, sec, "the name is empty or too long");
 	if (p->min_version > p->max_version)
-		return fail_at(why, sec, "min_version is above max_version", NULL);
+		return fail_at(why, sec, "min_version is above max_version");
 	if (p->client_cert && !p->server)
-		return fail_at(why, sec, "only a server asks for client_cert", NULL);
+		return fail_at(why, sec, "only a server asks for client_cert");
 	ret = read_identities(sec, p, why);
 	if (!ret)
 		ret = read_alpn(sec, p, why);
@@ -339,7 +345,10 @@ static int add_client(struct settings *s)
 		return 0;
 	s->profiles_count++;
 	p->name = strdup("client");
-	p->verify = p->key_update = p->renegotiation = p->resume = true;
+	p->verify = true;
+	p->key_update = true;
+	p->renegotiation = true;
+	p->resume = true;
 	p->min_version = TLS1_2_VERSION;
 	p->policy.size = sizeof(p->policy);
 	p->identities = calloc(1, sizeof(*p->identities));
@@ -398,7 +407,8 @@ static int parse(cfg_t *cfg, const char *path, bool required, char *why)
  */
 struct settings *settings_read(const char *path, bool required, char *why)
 {
-	cfg_opt_t sni[WORDS + 1] = { CFG_END() }, profile[WORDS + 2] = { CFG_END() }, root[WORDS + 2] = { CFG_END() };
+	cfg_opt_t sni[WORDS + 1] = { CFG_END() }, profile[WORDS + 2] = { CFG_END() };
+	cfg_opt_t root[WORDS + 2] = { CFG_END() };
 	cfg_opt_t sni_section = CFG_SEC("sni", sni, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	cfg_opt_t profile_section = CFG_SEC("profile", profile, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES);
 	const cfg_opt_t end = CFG_END();
@@ -492,8 +502,7 @@ const struct profile *settings_find(const struct settings *s, const char *name, 
 	for (i = 0; i < s->profiles_count; i++) {
 		const struct profile *p = &s->profiles[i];
 
-		if (!strcmp(p->name, name[0] ? name : "client") &&
-		    (!role || (role == KSSL_ROLE_SERVER) == p->server))
+		if (!strcmp(p->name, name[0] ? name : "client") && (!role || role_of(p) == role))
 			return p;
 	}
 	return NULL;

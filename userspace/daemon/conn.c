@@ -31,16 +31,16 @@ static int prepare(SSL *ssl, void *arg)
 
 	pthread_once(&once, get_index);
 	if (!SSL_set_ex_data(ssl, conn_index, c))
-		return ENOMEM;
+		return -ENOMEM;
 	if (c->profile->server)
 		return 0;
 	/* Nothing is required but the pins: see verify() in profile.c. */
 	if (!c->profile->verify && c->request.pins_count)
 		SSL_set_verify(ssl, SSL_VERIFY_PEER, SSL_get_verify_callback(ssl));
 	if (c->request.alpn_len)
-		return SSL_set_alpn_protos(ssl, c->request.alpn, c->request.alpn_len) ? ENOMEM : 0;
+		return SSL_set_alpn_protos(ssl, c->request.alpn, c->request.alpn_len) ? -ENOMEM : 0;
 	if (c->profile->alpn_len)
-		return SSL_set_alpn_protos(ssl, c->profile->alpn, c->profile->alpn_len) ? ENOMEM : 0;
+		return SSL_set_alpn_protos(ssl, c->profile->alpn, c->profile->alpn_len) ? -ENOMEM : 0;
 	return 0;
 }
 

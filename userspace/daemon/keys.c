@@ -142,8 +142,10 @@ static void free_handle(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, lo
 static int rsa_sign(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
 {
 	const struct handle *h = RSA_get_ex_data(rsa, rsa_index);
-	int ret = h && len >= 0 ? keys_call(h->keys, h->index, KEYS_RSA, padding, from, len, to, RSA_size(rsa)) : -EINVAL;
+	int ret = -EINVAL;
 
+	if (h && len >= 0)
+		ret = keys_call(h->keys, h->index, KEYS_RSA, padding, from, len, to, RSA_size(rsa));
 	return ret > 0 ? ret : -1;
 }
 
@@ -278,7 +280,9 @@ static int load_remote(const struct keys *keys, char *const *uris, unsigned int 
 		if (n == 1)
 			continue;
 		answer[n > 0 ? n : 0] = 0;
-		snprintf(why, KSSLD_TEXT_LEN, "%s", n > 0 ? answer : "the key process has ended");
+		/* A URI may have a PIN in it. */
+		snprintf(why, KSSLD_TEXT_LEN, "key %.200s: %s", strstr(uris[i], "pin-value") ? "of a URI" : uris[i],
+			 n > 0 ? answer : "the key process has ended");
 		return -EINVAL;
 	}
 	/* None is named so: now it serves. */

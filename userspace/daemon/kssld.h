@@ -192,6 +192,11 @@ struct profile {
 	unsigned int identities_count;
 };
 
+static inline int role_of(const struct profile *p)
+{
+	return p->server ? KSSL_ROLE_SERVER : KSSL_ROLE_CLIENT;
+}
+
 struct keys;
 
 /**

@@ -154,7 +154,7 @@ static void take(const struct request *r)
 		refuse(r, EACCES, "the profile is not for this user, group or network namespace");
 		return;
 	}
-	if (p->server != (r->role == KSSL_ROLE_SERVER)) {
+	if (role_of(p) != r->role) {
 		refuse(r, EINVAL, p->server ? "the profile is for servers" : "the profile is for clients");
 		return;
 	}

@@ -46,7 +46,7 @@ struct worker {
 	struct conn *fresh;
 	struct conn *all;
 	atomic_int leaving;
-	_Atomic int64_t deadline;
+	atomic_llong deadline;
 	atomic_bool done;
 };
 

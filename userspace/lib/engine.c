@@ -122,6 +122,8 @@ void kssl_engine_fail_openssl(struct kssl_engine *e, struct kssl_batch *batch, i
 		alert = KSSL_NO_ALERT;
 	} else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
 		snprintf(text, sizeof(text), "certificate verify failed: %s",
+			 verify == X509_V_ERR_APPLICATION_VERIFICATION ?
+			 "it is not one that was pinned, or a callback refused it" :
 			 X509_verify_cert_error_string(verify));
 		e->error.x509 = verify;
 		set_error(e, EKEYREJECTED, KSSL_WHO_HELPER, alert, text);

@@ -80,17 +80,17 @@ static struct kssl_engine_setup new_setup(int server, const char *name, const st
 
 static int make_engine(struct kssl *k, const struct kssl_engine_setup *setup, const struct kssl_config *config)
 {
-	int err;
+	int ret;
 
 	k->engine = kssl_engine_new(setup, &k->error);
 	if (!k->engine) {
 		snprintf(k->text, sizeof(k->text), "%s", k->error.text);
 		return -k->error.err;
 	}
-	err = config->prepare ? config->prepare(kssl_engine_ssl(k->engine), config->prepare_arg) : 0;
-	if (err)
-		snprintf(k->text, sizeof(k->text), "the caller could not prepare the connection: %s", strerror(err));
-	return -err;
+	ret = config->prepare ? config->prepare(kssl_engine_ssl(k->engine), config->prepare_arg) : 0;
+	if (ret)
+		snprintf(k->text, sizeof(k->text), "the caller could not prepare the connection: %s", strerror(-ret));
+	return ret;
 }
 
 /* ULP, suites, engine, and last the control file, which cannot be given back. */

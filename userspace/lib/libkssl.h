@@ -85,7 +85,7 @@ void kssl_config_set_event_loop(struct kssl_config *config);
 void kssl_config_set_timeout(struct kssl_config *config, int ms);
 
 /* Called with the SSL object before its first step, to set what is this connection's own
- * (ALPN, session context, ex_data); anything but 0 is the positive errno to fail with.
+ * (ALPN, session context, ex_data); anything but 0 is the -errno to fail with.
  * Keep off BIOs, record options and the message callback, which are the library's. */
 typedef int kssl_prepare_fn(SSL *ssl, void *arg);
 void kssl_config_set_prepare_callback(struct kssl_config *config, kssl_prepare_fn *cb, void *arg);

@@ -62,6 +62,8 @@ static const char *take_profile(const char *value, char profile[KSSL_PROFILE_MAX
 {
 	if (!*value || strlen(value) >= KSSL_PROFILE_MAX)
 		return "it is empty or too long";
+	/* The kernel wants zeros behind it. */
+	memset(profile, 0, KSSL_PROFILE_MAX);
 	strcpy(profile, value);
 	return NULL;
 }
