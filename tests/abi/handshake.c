@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -578,6 +579,38 @@ static void listening(void)
 	}
 }
 
+/* A listener has so many handshakes at a time and no more; another one is served. */
+static void too_many(void)
+{
+	const struct rlimit files = { 4096, 4096 };
+	int nl = helper_open(KSSL_GENL_GROUP_HELPERS), listeners[2], first = -1, fd, i;
+	struct sockaddr_storage a[2];
+	struct told t;
+	socklen_t len;
+
+	SYS(setrlimit(RLIMIT_NOFILE, &files));
+	EQ(helper_ask(nl, KSSL_CMD_ACCEPT, 0, 0, 0, 0, &t), EAGAIN);
+	listeners[0] = listen_armed(&a[0], &len);
+	listeners[1] = listen_armed(&a[1], &len);
+	for (i = 0; i < 1024; i++) {
+		connect_plain(&a[0], len);
+		fd = SYS(accept(listeners[0], NULL, NULL));
+		EQ(how_it_stands(fd), EINPROGRESS);
+		if (first < 0)
+			first = fd;
+	}
+	connect_plain(&a[0], len);
+	fd = SYS(accept(listeners[0], NULL, NULL));
+	EQ(how_it_stands(fd), EUSERS);
+	FAILS(send(fd, "x", 1, MSG_NOSIGNAL), EUSERS);
+	connect_plain(&a[1], len);
+	EQ(how_it_stands(SYS(accept(listeners[1], NULL, NULL))), EINPROGRESS);
+	/* One leaves, one may come. */
+	SYS(close(first));
+	connect_plain(&a[0], len);
+	EQ(how_it_stands(SYS(accept(listeners[0], NULL, NULL))), EINPROGRESS);
+}
+
 /* Who was in the queue before it was armed. */
 static void queued_before(void)
 {
@@ -871,6 +904,7 @@ static const struct test tests[] = {
 	{ "armed_for_the_library", VERSIONS, armed_for_the_library },
 	{ "fast_open", ONCE, fast_open },
 	{ "listening", VERSIONS, listening },
+	{ "too_many", ONCE, too_many },
 	{ "queued_before", VERSIONS, queued_before },
 	{ "never_accepted", VERSIONS, never_accepted },
 	{ "child_without_helper", ONCE, child_without_helper },
