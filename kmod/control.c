@@ -312,6 +312,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 /* ---- write: a batch ---- */
 
 #define BATCH_KEYS	8
+#define SESSION_MAX	4096	/* what a later struct kssl_session may be */
 
 /**
  * struct batch - a batch on its way from bytes to effect
@@ -430,7 +431,7 @@ static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
 		break;
 	case KSSL_OP_SESSION:
 		*min = sizeof(u32);
-		*max = PAGE_SIZE;
+		*max = SESSION_MAX;
 		break;
 	case KSSL_OP_PEER_CHAIN:
 		*min = 0;

@@ -390,7 +390,8 @@ struct kssl_policy {
  * @client_cert: server: KSSL_CLIENT_CERT_*
  * @pins_count: entries used of @pins
  * @alpn_len: bytes used of @alpn
- * @profile: zero terminated name of the helper's profile, "" for "client"
+ * @profile: name of the helper's profile, "" for "client"; zeros fill the rest, of
+ *	@name too
  * @name: zero terminated server name, host name or IP literal: for a client what is
  *	sent as SNI and verified, and EINVAL if empty; for a server empty
  * @alpn: protocols in order of preference, each behind an octet with its length (RFC

@@ -64,6 +64,12 @@ static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, un
 		return op->type || op->len != 1 || payload[0] > 1 ? -EINVAL : 0;
 	case KSSL_OP_RESULT:
 		return op->type || op->len != sizeof(struct kssl_result) ? -EINVAL : 0;
+	case KSSL_OP_SESSION:
+		return op->type || op->len < 4 || op->len > 4096 ? -EINVAL : 0;
+	case KSSL_OP_PEER_CHAIN:
+		return op->type || op->len > 65536 ? -EINVAL : 0;
+	case KSSL_OP_EXPORTER:
+		return op->type || op->len < 1 || op->len > 1024 ? -EINVAL : 0;
 	case KSSL_OP_RAW:
 		return op->type || !op->len ? -EINVAL : 0;
 	case KSSL_OP_RECORD:
@@ -143,7 +149,7 @@ static size_t write_batch(struct input *in, u8 *to)
 	size_t at = 0;
 
 	while (in->len && at < BATCH_MAX - 20000) {
-		struct kssl_op op = { .op = input_number(in, 1) % 16 };
+		struct kssl_op op = { .op = input_number(in, 1) % 20 };
 		u8 how = input_number(in, 1);
 		u8 *payload = to + at + sizeof(op);
 
@@ -157,6 +163,10 @@ static size_t write_batch(struct input *in, u8 *to)
 			op.len = 1;
 		else if (op.op == KSSL_OP_RESULT)
 			op.len = sizeof(struct kssl_result);
+		else if (op.op == KSSL_OP_SESSION || op.op == KSSL_OP_PEER_CHAIN)
+			op.len = input_number(in, 2) % 5000;
+		else if (op.op == KSSL_OP_EXPORTER)
+			op.len = input_number(in, 2) % 1100;
 		if (op.op == KSSL_OP_RECORD)
 			op.type = KSSL_TYPE_CHANGE_CIPHER_SPEC + how % 4;
 		at += sizeof(op) + op.len;
