@@ -36,16 +36,17 @@ int kssl_alert_of_errno(int err)
 	}
 }
 
-/* Once: both directions may fail one after the other. */
-static void tell(struct kssl_sock *ctx)
+/* The first one stays. */
+static void set_error(struct kssl_sock *ctx, const struct kssl_error *error)
 {
-	if (ctx->failure_told)
+	if (ctx->error.err)
 		return;
-	ctx->failure_told = true;
+	ctx->error = *error;
+	ctx->error.size = sizeof(ctx->error);
 	kssl_upcall_count(ctx, KSSL_A_STATS_FAILED);
-	if (ctx->error.err == ETIMEDOUT)
+	if (error->err == ETIMEDOUT)
 		kssl_upcall_count(ctx, KSSL_A_STATS_TIMEOUT);
-	if (ctx->error.err == EBADMSG)
+	if (error->err == EBADMSG)
 		kssl_upcall_count(ctx, KSSL_A_STATS_BAD_RECORD);
 	kssl_genl_event(ctx, KSSL_EVENT_NL_FAILED);
 }
@@ -61,10 +62,7 @@ static void tell(struct kssl_sock *ctx)
  */
 void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error)
 {
-	if (!ctx->error.err) {
-		ctx->error = *error;
-		ctx->error.size = sizeof(ctx->error);
-	}
+	set_error(ctx, error);
 	if (!ctx->tx.dir.err)
 		ctx->tx.dir.err = error->err;
 	if (!ctx->rx.dir.err)
@@ -74,7 +72,6 @@ void kssl_fail_with(struct kssl_sock *ctx, const struct kssl_error *error)
 	cancel_delayed_work(&ctx->helper_clock);
 	kssl_policy_clock(ctx);
 	kssl_handshake_landed(ctx);
-	tell(ctx);
 	kssl_control_event(ctx, KSSL_EV_FAILED);
 	/* Everything sealed goes out first; then the work sets sk_err. */
 	kssl_sock_later(ctx, &ctx->tx.work, 0);
@@ -124,12 +121,12 @@ void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *te
  */
 void kssl_fail_dir(struct kssl_sock *ctx, struct kssl_dir *dir, int err, u8 who, const char *text)
 {
+	struct kssl_error error;
+
 	if (dir->err)
 		return;
-	if (!ctx->error.err) {
-		make_error(&ctx->error, err, who, text);
-		ctx->error.size = sizeof(ctx->error);
-	}
+	make_error(&error, err, who, text);
+	set_error(ctx, &error);
 	dir->err = err;
 	ctx->rx.events++;
 	kssl_sock_wake(ctx);

@@ -17,13 +17,11 @@
  * struct kssl_arm - an armed socket
  * @not_tls: zero, as in struct kssl_sock
  * @ask: what to do once it is connected, or NULL
- * @family: of its tables
  * @number: as a listener
  */
 struct kssl_arm {
 	struct tls_context not_tls;
 	struct kssl_ask *ask;
-	unsigned int family;
 	u32 number;
 };
 
@@ -37,12 +35,15 @@ static bool is_armed(const struct socket *sock)
 	return ops >= armed && ops < armed + KSSL_FAMILIES;
 }
 
+static unsigned int family_of(const struct sock *sk)
+{
+	return sk->sk_family == AF_INET6 ? KSSL_FAMILY_V6 : KSSL_FAMILY_V4;
+}
+
 /* Also for who is still in a call of ours while another thread attaches the socket. */
 static const struct proto_ops *base_ops(const struct socket *sock)
 {
-	bool v6 = sock->sk->sk_family == AF_INET6;
-
-	return kssl_sock_base(v6 ? KSSL_FAMILY_V6 : KSSL_FAMILY_V4)->ops;
+	return kssl_sock_base(family_of(sock->sk))->ops;
 }
 
 static struct kssl_arm *arm_of(const struct sock *sk)
@@ -78,7 +79,7 @@ static int attach(struct socket *sock)
 	if (tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	arm = arm_of(sk);
-	ret = kssl_sock_attach(sk, arm->family, arm->ask, 0);
+	ret = kssl_sock_attach(sk, family_of(sk), arm->ask, 0);
 	if (!ret)
 		free_arm(arm);
 	return ret;
@@ -150,10 +151,11 @@ static int armed_connect(struct socket *sock, KSSL_COMPAT_SOCKADDR *address, int
  * A child of ours comes without payload and with our reference on the module; one
  * that was there before the listener was armed has no ULP at all.
  */
-static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener, unsigned int family)
+static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener)
 {
-	const struct kssl_base *base = kssl_sock_base(family);
 	struct sock *sk = sock->sk;
+	unsigned int family = family_of(sk);
+	const struct kssl_base *base = kssl_sock_base(family);
 	int ret;
 
 	WRITE_ONCE(sock->ops, base->ops);
@@ -195,7 +197,6 @@ int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_ac
 {
 	const struct proto_ops *ops = newsock->ops;
 	struct kssl_ask *ask = NULL;
-	unsigned int family = 0;
 	u32 number = 0;
 	int ret;
 
@@ -208,7 +209,6 @@ int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_ac
 	if (!ret) {
 		struct kssl_arm *arm = arm_of(sock->sk);
 
-		family = arm->family;
 		number = arm->number;
 		ask = arm->ask;
 		if (ask)
@@ -217,11 +217,15 @@ int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_ac
 	release_sock(sock->sk);
 
 	if (!ret)
-		ret = adopt(newsock, ask, number, family);
+		ret = adopt(newsock, ask, number);
 	kssl_ask_put(ask);
 	if (!ret) {
-		/* The caller has taken one for the ops as they were, the attach its own. */
-		module_put(THIS_MODULE);
+		/*
+		 * The caller has taken one for the ops as they were, which need not have
+		 * been ours if the listener was just armed; the attach its own.
+		 */
+		if (ops->owner == THIS_MODULE)
+			module_put(THIS_MODULE);
 		return 0;
 	}
 	WRITE_ONCE(newsock->ops, ops);
@@ -286,7 +290,7 @@ static int set_ask(struct socket *sock, sockptr_t optval, unsigned int optlen)
 	struct sock *sk = sock->sk;
 	int ret;
 
-	ret = kssl_sockopt_handshake(&h, optval, optlen);
+	ret = kssl_sockopt_copy(&h, sizeof(h), optval, optlen);
 	if (ret)
 		return ret;
 	ask = kssl_ask_new(&h, sk);
@@ -345,26 +349,6 @@ static int armed_getsockopt(struct socket *sock, int level, int optname, char __
 	return kssl_sockopt_get_armed(optname, optval, optlen);
 }
 
-static int armed_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma)
-{
-	return -EOPNOTSUPP;
-}
-
-static int armed_read_sock(struct sock *sk, read_descriptor_t *desc, sk_read_actor_t recv_actor)
-{
-	return -EOPNOTSUPP;
-}
-
-static int armed_read_skb(struct sock *sk, skb_read_actor_t recv_actor)
-{
-	return -EOPNOTSUPP;
-}
-
-static int armed_sendmsg_locked(struct sock *sk, struct msghdr *msg, size_t size)
-{
-	return -EOPNOTSUPP;
-}
-
 #ifdef KSSL_COMPAT_HAS_SENDPAGE
 static ssize_t armed_sendpage(struct socket *sock, struct page *page, int offset, size_t size,
 			      int flags)
@@ -372,12 +356,6 @@ static ssize_t armed_sendpage(struct socket *sock, struct page *page, int offset
 	int ret = settle_for_data(sock, flags & MSG_DONTWAIT);
 
 	return ret ? ret : READ_ONCE(sock->ops)->sendpage(sock, page, offset, size, flags);
-}
-
-static int armed_sendpage_locked(struct sock *sk, struct page *page, int offset, size_t size,
-				 int flags)
-{
-	return -EOPNOTSUPP;
 }
 #endif
 
@@ -427,10 +405,12 @@ static int unattached_sendpage(struct sock *sk, struct page *page, int offset, s
  * @family: which one
  * @prot: TCP's
  * @base: TCP's
+ * @attached: ours for connected sockets, whose refusals hold here too
  *
  * Context: Process context, once for each family.
  */
-void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct proto_ops *base)
+void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct proto_ops *base,
+		     const struct proto_ops *attached)
 {
 	struct proto_ops *o = &armed[family];
 	struct proto *p = &unattached[family];
@@ -446,10 +426,10 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	o->shutdown = armed_shutdown;
 	o->setsockopt = armed_setsockopt;
 	o->getsockopt = armed_getsockopt;
-	o->mmap = armed_mmap;
-	o->read_sock = armed_read_sock;
-	o->read_skb = armed_read_skb;
-	o->sendmsg_locked = armed_sendmsg_locked;
+	o->mmap = attached->mmap;
+	o->read_sock = attached->read_sock;
+	o->read_skb = attached->read_skb;
+	o->sendmsg_locked = attached->sendmsg_locked;
 
 	*p = *prot;
 	p->owner = THIS_MODULE;
@@ -459,7 +439,7 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	p->getsockopt = unattached_getsockopt;
 #ifdef KSSL_COMPAT_HAS_SENDPAGE
 	o->sendpage = armed_sendpage;
-	o->sendpage_locked = armed_sendpage_locked;
+	o->sendpage_locked = attached->sendpage_locked;
 	p->sendpage = unattached_sendpage;
 #endif
 }
@@ -482,7 +462,6 @@ int kssl_arm(struct sock *sk, unsigned int family)
 	arm = kzalloc(sizeof(*arm), GFP_KERNEL_ACCOUNT);
 	if (!arm)
 		return -ENOMEM;
-	arm->family = family;
 	arm->number = atomic_inc_return(&kn->listeners);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, arm);
 	__module_get(THIS_MODULE);
@@ -501,13 +480,9 @@ int kssl_arm(struct sock *sk, unsigned int family)
  */
 void kssl_arm_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority)
 {
-	unsigned int family = KSSL_FAMILY_V4;
-
-	if (newsk->sk_prot == kssl_sock_base(KSSL_FAMILY_V6)->prot)
-		family = KSSL_FAMILY_V6;
 	rcu_assign_pointer(inet_csk(newsk)->icsk_ulp_data, NULL);
 	if (try_module_get(THIS_MODULE))
-		WRITE_ONCE(newsk->sk_prot, &unattached[family]);
+		WRITE_ONCE(newsk->sk_prot, &unattached[family_of(newsk)]);
 	else
 		inet_csk(newsk)->icsk_ulp_ops = NULL;
 }

@@ -187,7 +187,6 @@ int kssl_bounce_update(struct kssl_sock *ctx)
 	}
 	kssl_rx_set_key(ctx, e, 0);
 	ctx->updates_received++;
-	kssl_upcall_count(ctx, KSSL_A_STATS_KEY_UPDATES);
 	kssl_control_updated(ctx);
 	return 0;
 }

@@ -110,6 +110,8 @@ void kssl_control_updated(struct kssl_sock *ctx)
 	spin_lock_bh(&ctx->lock);
 	ctx->control_events |= BIT(KSSL_EV_KEY_UPDATE);
 	spin_unlock_bh(&ctx->lock);
+	kssl_upcall_count(ctx, KSSL_A_STATS_KEY_UPDATES);
+	kssl_genl_event(ctx, KSSL_EVENT_NL_KEY_UPDATE);
 	if (ctx->attended && !delayed_work_pending(&ctx->news))
 		kssl_sock_later(ctx, &ctx->news, NEWS_DELAY);
 }
@@ -748,6 +750,8 @@ static void commit_done(struct kssl_sock *ctx)
 	ctx->handshakes++;
 	ctx->rx.flight = 0;
 	kssl_handshake_landed(ctx);
+	kssl_ask_put(ctx->ask);
+	ctx->ask = NULL;
 	kssl_upcall_count(ctx, KSSL_A_STATS_HANDSHAKES);
 	kssl_genl_event(ctx, KSSL_EVENT_NL_HANDSHAKE);
 }
@@ -771,6 +775,8 @@ static void commit_update(struct kssl_sock *ctx, struct kssl_epoch *e, u8 reques
 {
 	kssl_tx_set_key(ctx, e, 0, 0);
 	ctx->updates_sent++;
+	kssl_upcall_count(ctx, KSSL_A_STATS_KEY_UPDATES);
+	kssl_genl_event(ctx, KSSL_EVENT_NL_KEY_UPDATE);
 	ctx->rx.updates_asked += request;
 	/* One answers all requests so far (RFC 8446 4.6.3). */
 	ctx->tx.due &= ~KSSL_DUE_UPDATE;
@@ -960,24 +966,17 @@ static int give(void __user *to, const void *from, u32 known)
 	return 0;
 }
 
-static int take_policy(struct kssl_policy *policy, void __user *from)
-{
-	u32 size;
-	int ret;
-
-	if (get_user(size, (u32 __user *)from))
-		return -EFAULT;
-	if (size < sizeof(size))
-		return -EINVAL;
-	ret = copy_struct_from_user(policy, sizeof(*policy), from, size);
-	return ret ? ret : kssl_policy_check(policy);
-}
-
 static int set_policy(struct kssl_sock *ctx, void __user *arg)
 {
 	struct kssl_policy policy;
-	int ret = take_policy(&policy, arg);
+	u32 size;
+	int ret;
 
+	if (get_user(size, (u32 __user *)arg))
+		return -EFAULT;
+	ret = kssl_sockopt_copy(&policy, sizeof(policy), USER_SOCKPTR(arg), size);
+	if (!ret)
+		ret = kssl_policy_check(&policy);
 	return ret ? ret : kssl_sockopt_policy(ctx, &policy);
 }
 
@@ -1071,8 +1070,9 @@ static const struct file_operations control_fops = {
  * From here on the socket is attended and in the plain phase: application reads
  * and writes wait until the helper has installed keys and released them.
  *
- * Context: Process context. Caller holds tx.lock, unless nobody knows @ctx yet, and
- * the socket lock.
+ * Without keys there is nothing that tx.lock protects.
+ *
+ * Context: Process context. Caller holds the socket lock.
  */
 void kssl_control_begin(struct kssl_sock *ctx)
 {

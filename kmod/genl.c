@@ -149,7 +149,8 @@ static int put_session(struct sk_buff *skb, const struct kssl_note *note, unsign
 	    nla_put_u8(skb, KSSL_A_WAITS, s->waits) ||
 	    (note->has_session && nla_put_u32(skb, KSSL_A_SESSION_FLAGS, note->session_flags)) ||
 	    (note->alpn[0] && nla_put_string(skb, KSSL_A_ALPN, note->alpn)) ||
-	    nla_put_u64_64bit(skb, KSSL_A_AGE, jiffies_to_msecs(jiffies - since), KSSL_A_PAD) ||
+	    nla_put_u64_64bit(skb, KSSL_A_AGE, (u64)(jiffies - since) * MSEC_PER_SEC / HZ,
+			      KSSL_A_PAD) ||
 	    put_error(skb, &note->error))
 		return -EMSGSIZE;
 	return 0;
@@ -584,13 +585,14 @@ static int do_stats(struct sk_buff *skb, struct genl_info *info)
 	void *head;
 	int i;
 
-	atomic64_set(&kn->stats[KSSL_A_STATS_WAITING], READ_ONCE(kn->waiting));
 	reply = new_reply(info, KSSL_CMD_STATS, &head);
 	if (!reply)
 		return -ENOMEM;
 	nest = nla_nest_start(reply, KSSL_A_STATS);
 	for (i = KSSL_A_STATS_SESSIONS; nest && i <= KSSL_A_STATS_MAX; i++)
-		if (nla_put_u64_64bit(reply, i, atomic64_read(&kn->stats[i]), KSSL_A_STATS_PAD))
+		if (nla_put_u64_64bit(reply, i, i == KSSL_A_STATS_WAITING ?
+				      READ_ONCE(kn->waiting) : atomic64_read(&kn->stats[i]),
+				      KSSL_A_STATS_PAD))
 			nest = NULL;
 	if (!nest) {
 		nlmsg_free(reply);

@@ -130,8 +130,7 @@ static bool was_used(const struct sock *sk, const struct kssl_handshake *wants)
  *
  * What fails after this call began fails the connection.
  *
- * Context: Process context. Caller holds tx.lock, unless nobody knows @ctx yet, and
- * the socket lock.
+ * Context: Process context. Caller holds the socket lock.
  */
 void kssl_handshake_begin(struct kssl_sock *ctx, struct kssl_ask *ask)
 {
@@ -152,19 +151,15 @@ static bool is_over(const struct kssl_sock *ctx)
 }
 
 /**
- * kssl_handshake_landed() - it is, so nobody counts it any more
+ * kssl_handshake_landed() - it is, so nobody counts or waits for it any more
  * @ctx: connection
  *
  * Context: Caller holds the socket lock.
  */
 void kssl_handshake_landed(struct kssl_sock *ctx)
 {
-	if (!ctx->ask)
-		return;
 	cancel_delayed_work(&ctx->handshake_clock);
 	kssl_upcall_landed(ctx);
-	kssl_ask_put(ctx->ask);
-	ctx->ask = NULL;
 }
 
 /**
@@ -180,12 +175,12 @@ void kssl_handshake_late(struct work_struct *work)
 	struct sock *sk = ctx->sk;
 
 	lock_sock(sk);
-	if (ctx->ask && time_after_eq(jiffies, ctx->handshake_deadline))
+	if (ctx->counted && time_after_eq(jiffies, ctx->handshake_deadline))
 		kssl_fail(ctx, ETIMEDOUT,
 			  ctx->waiting ? KSSL_WHO_HELPER : KSSL_WHO_PEER, KSSL_ALERT_NONE,
 			  ctx->waiting ? "no helper took the socket in time" :
 					 "the handshake took too long");
-	else if (ctx->ask)
+	else if (ctx->counted)
 		kssl_upcall_look(ctx);
 	release_sock(sk);
 }

@@ -294,7 +294,6 @@ struct kssl_sock {
 	refcount_t ref;			/* the socket and the control file hold one each */
 	spinlock_t lock;		/* see the top of this file */
 	struct sock *sk;		/* NULL once closed */
-	struct rcu_head rcu;
 	u32 id;
 	u32 listener;			/* that it was accepted from, or 0 */
 	u8 role;			/* KSSL_ROLE_*, 0 if not known */
@@ -306,7 +305,6 @@ struct kssl_sock {
 	bool asked;			/* there was one */
 	bool told;			/* connect() has told how it ended */
 	bool waiting;			/* for a helper, in kssl_net.queue */
-	bool failure_told;
 	bool counted;			/* among the handshakes under way */
 	struct list_head wait_entry;	/* kssl_net.lock */
 	unsigned long handshake_deadline;	/* jiffies */
@@ -459,7 +457,8 @@ bool kssl_sock_is_attached(const struct sock *sk);
 const struct kssl_base *kssl_sock_base(unsigned int family);
 
 /* arm.c */
-void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct proto_ops *base);
+void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct proto_ops *base,
+		     const struct proto_ops *attached);
 int kssl_arm(struct sock *sk, unsigned int family);
 void kssl_arm_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
 void kssl_arm_release(struct sock *sk);
@@ -511,7 +510,7 @@ int kssl_sockopt_set(struct sock *sk, int level, int optname, sockptr_t optval,
 int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optval,
 		     int __user *optlen);
 bool kssl_sockopt_refused(int level, int optname);
-int kssl_sockopt_handshake(struct kssl_handshake *h, sockptr_t optval, unsigned int optlen);
+int kssl_sockopt_copy(void *to, size_t known, sockptr_t from, unsigned int len);
 int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen);
 int kssl_sockopt_policy(struct kssl_sock *ctx, const struct kssl_policy *policy);
 void kssl_status_fill(struct kssl_sock *ctx, struct kssl_status *status);

@@ -6,11 +6,19 @@
 #include <linux/uaccess.h>
 #include "kssl.h"
 
-/*
- * Copy a struct that starts with its size: longer than known is fine if the rest
- * is zero, shorter means the rest is zero.
+/**
+ * kssl_sockopt_copy() - copy a struct that starts with its size
+ * @to: (out) the struct
+ * @known: its size as we know it
+ * @from: from where
+ * @len: what the caller says it has
+ *
+ * Longer than known is fine if the rest is zero, shorter means the rest is zero.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, %-EINVAL, %-E2BIG or %-EFAULT.
  */
-static int copy_sized(void *to, size_t known, sockptr_t from, unsigned int len)
+int kssl_sockopt_copy(void *to, size_t known, sockptr_t from, unsigned int len)
 {
 	u32 size;
 	unsigned int i;
@@ -45,7 +53,7 @@ static int set_key(struct sock *sk, bool tx, sockptr_t optval, unsigned int optl
 	u64 seq, nonce;
 	int ret;
 
-	ret = copy_sized(&key, sizeof(key), optval, optlen);
+	ret = kssl_sockopt_copy(&key, sizeof(key), optval, optlen);
 	e = ret ? ERR_PTR(ret) : kssl_epoch_new(&key);
 	seq = key.seq;
 	nonce = key.nonce;
@@ -116,31 +124,17 @@ int kssl_sockopt_policy(struct kssl_sock *ctx, const struct kssl_policy *policy)
 static int set_policy(struct sock *sk, sockptr_t optval, unsigned int optlen)
 {
 	struct kssl_policy policy;
-	int ret = copy_sized(&policy, sizeof(policy), optval, optlen);
+	int ret = kssl_sockopt_copy(&policy, sizeof(policy), optval, optlen);
 
 	if (!ret)
 		ret = kssl_policy_check(&policy);
 	return ret ? ret : kssl_sockopt_policy(kssl_sock_of(sk), &policy);
 }
 
-/**
- * kssl_sockopt_handshake() - copy what KSSL_HANDSHAKE is set to
- * @h: (out) copied
- * @optval: value
- * @optlen: its length
- *
- * Context: Process context, may sleep.
- * Return: 0, %-EINVAL, %-E2BIG or %-EFAULT.
- */
-int kssl_sockopt_handshake(struct kssl_handshake *h, sockptr_t optval, unsigned int optlen)
-{
-	return copy_sized(h, sizeof(*h), optval, optlen);
-}
-
 static int set_handshake(struct sock *sk, sockptr_t optval, unsigned int optlen)
 {
 	struct kssl_handshake h;
-	int ret = kssl_sockopt_handshake(&h, optval, optlen);
+	int ret = kssl_sockopt_copy(&h, sizeof(h), optval, optlen);
 
 	return ret ? ret : kssl_handshake_set(sk, &h);
 }
@@ -148,7 +142,7 @@ static int set_handshake(struct sock *sk, sockptr_t optval, unsigned int optlen)
 static int set_exporter(struct sock *sk, sockptr_t optval, unsigned int optlen)
 {
 	struct kssl_exporter wants;
-	int ret = copy_sized(&wants, sizeof(wants), optval, optlen);
+	int ret = kssl_sockopt_copy(&wants, sizeof(wants), optval, optlen);
 
 	return ret ? ret : kssl_request_export(sk, &wants);
 }
@@ -403,17 +397,16 @@ static int get_exporter(struct kssl_sock *ctx, char __user *optval, int __user *
 
 	lock_sock(ctx->sk);
 	export = ctx->export;
-	if (export && export->len) {
+	if (export && export->len)
 		ret = export->len <= len ? 0 : -EMSGSIZE;
-		if (!ret)
-			ctx->export = NULL;
+	if (!ret && (put_user((int)export->len, optlen) ||
+		     copy_to_user(optval, export->bytes, export->len)))
+		ret = -EFAULT;
+	if (!ret) {
+		kfree_sensitive(export);
+		ctx->export = NULL;
 	}
 	release_sock(ctx->sk);
-	if (ret)
-		return ret;
-	if (put_user((int)export->len, optlen) || copy_to_user(optval, export->bytes, export->len))
-		ret = -EFAULT;
-	kfree_sensitive(export);
 	return ret;
 }
 

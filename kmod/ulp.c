@@ -54,11 +54,6 @@ struct kssl_sock *kssl_sock_of(const struct sock *sk)
 	return (__force struct kssl_sock *)READ_ONCE(inet_csk(sk)->icsk_ulp_data);
 }
 
-static void free_sock(struct rcu_head *rcu)
-{
-	kfree_sensitive(container_of(rcu, struct kssl_sock, rcu));
-}
-
 /**
  * kssl_sock_put() - drop a reference; the last one frees
  * @ctx: connection
@@ -73,8 +68,7 @@ void kssl_sock_put(struct kssl_sock *ctx)
 	kssl_session_free(ctx->session);
 	kvfree(ctx->chain);
 	kfree_sensitive(ctx->export);
-	/* ss(8) may just look at it. */
-	call_rcu(&ctx->rcu, free_sock);
+	kfree_sensitive(ctx);
 }
 
 /**
@@ -390,7 +384,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 #endif
 
 	bases[family].ops = base;
-	kssl_arm_tables(family, prot, base);
+	kssl_arm_tables(family, prot, base, o);
 	/* Seen last: a base that has a prot is complete. */
 	smp_store_release(&bases[family].prot, prot);
 }
@@ -620,6 +614,7 @@ int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb)
 	struct kssl_sock *ctx;
 	struct nlattr *nest;
 
+	/* Nobody takes the connection away while nobody owns the socket. */
 	if (!kssl_sock_is_attached(sk) || !spin_trylock_bh(&sk->sk_lock.slock))
 		return 0;
 	ctx = kssl_sock_of(sk);

@@ -396,7 +396,7 @@ void kssl_upcall_remove(struct kssl_sock *ctx)
 {
 	struct kssl_net *kn = net_of(ctx);
 
-	kssl_handshake_landed(ctx);
+	kssl_upcall_landed(ctx);
 	xa_erase(&kn->socks, ctx->id);
 	atomic64_dec(&kn->stats[KSSL_A_STATS_SESSIONS]);
 	atomic64_add(ctx->tx.dir.records, &kn->stats[KSSL_A_STATS_TX_RECORDS]);
@@ -406,6 +406,8 @@ void kssl_upcall_remove(struct kssl_sock *ctx)
 	kssl_genl_event(ctx, KSSL_EVENT_NL_CLOSED);
 	if (ctx->error.err)
 		remember(kn, ctx);
+	kssl_ask_put(ctx->ask);
+	ctx->ask = NULL;
 }
 
 /**

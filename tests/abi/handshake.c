@@ -157,7 +157,7 @@ static void refused(void)
 	struct conn c;
 	struct asker a = { .c = &c, .error = -1 };
 	struct batch *b = batch_new();
-	struct told t;
+	struct told t, last = { 0 };
 	pthread_t thread;
 
 	conn_connect(&c);
@@ -172,7 +172,13 @@ static void refused(void)
 	CHECK(!strcmp(error_of(c.fd).text, "not for this user"));
 	EQ(error_of(c.fd).who, KSSL_WHO_HELPER);
 	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), EACCES);
-	EQ(shutdown(c.peer.fd, SHUT_WR), 0);
+	EQ(t.number[KSSL_A_ID] > 0, 1);
+	SYS(close(c.fd));
+	c.fd = -1;
+	/* What it was for is told also when it is gone. */
+	EQ(helper_dump(nl, KSSL_CMD_FAILURE, KSSL_A_ID, t.number[KSSL_A_ID], &last) > 0, 1);
+	CHECK(!strcmp(last.text[KSSL_A_PROFILE], "client"));
+	CHECK(v->server || !strcmp(last.text[KSSL_A_NAME], "www.example.org"));
 }
 
 static void helper_dies(void)

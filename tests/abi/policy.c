@@ -314,6 +314,47 @@ static void beside_a_stuck_writer(void)
 	finish(t);
 }
 
+/* KSSL_POLICY_INSECURE_EOF: a FIN between records is the end; within one it is not. */
+static void insecure_eof(void)
+{
+	const struct kssl_policy p = { .flags = KSSL_POLICY_INSECURE_EOF };
+	uint8_t record[RECORD_MAX], x;
+	struct conn c;
+	size_t len;
+
+	conn_open_policy(&c, &p);
+	peer_send_pattern(&c.peer, 0, 1000, 400);
+	SYS(shutdown(c.peer.fd, SHUT_WR));
+	recv_pattern(c.fd, 0, 1000);
+	EQ(recv(c.fd, &x, 1, 0), 0);
+	EQ(error_of(c.fd).err, 0);
+	send_pattern(c.fd, 0, 1000);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	conn_end(&c);
+
+	conn_open_policy(&c, &p);
+	len = seal(&c.peer.tx, DATA, "hello", 5, record);
+	peer_write(&c.peer, record, len - 1);
+	SYS(shutdown(c.peer.fd, SHUT_WR));
+	FAILS(recv(c.fd, &x, 1, 0), ECONNRESET);
+}
+
+/* KSSL_POLICY_HALF_CLOSE: who has received close_notify may go on sending. */
+static void half_close(void)
+{
+	const struct kssl_policy p = { .flags = KSSL_POLICY_HALF_CLOSE };
+	struct conn c;
+	uint8_t x;
+
+	conn_open_policy(&c, &p);
+	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	EQ(recv(c.fd, &x, 1, 0), 0);
+	send_pattern(c.fd, 0, 1000);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	SYS(shutdown(c.fd, SHUT_WR));
+	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+}
+
 static const struct test tests[] = {
 	{ "reads_back", VERSIONS, reads_back },
 	{ "any_time", VERSIONS, any_time },
@@ -324,6 +365,8 @@ static const struct test tests[] = {
 	{ "live_change", VERSIONS, live_change },
 	{ "lookahead", VERSIONS, lookahead },
 	{ "beside_a_stuck_writer", VERSIONS, beside_a_stuck_writer },
+	{ "insecure_eof", VERSIONS, insecure_eof },
+	{ "half_close", VERSIONS, half_close },
 	{}
 };
 

@@ -165,26 +165,35 @@ static int take_one(uint8_t cmd, const struct nlattr *const *attrs, void *arg)
 	return kssl_genl_parse(attrs, &one->s);
 }
 
-int run_show(const struct options *options, char **args)
+/* One command on one socket; 0, or the exit status after the reason was printed. */
+static int ask_one(const char *id, uint8_t cmd, struct one *one)
 {
-	struct one one = { 0 };
 	struct kssl_genl *g;
 	int ret;
 
-	if (parse_id(args[0], &one.id))
+	if (parse_id(id, &one->id))
 		return EXIT_USAGE;
 	g = open_client();
 	if (!g)
 		return EXIT_FAILED;
-	ret = kssl_genl_request(g, KSSL_CMD_SESSION, 0, put_id, take_one, &one);
+	ret = kssl_genl_request(g, cmd, 0, put_id, take_one, one);
 	if (ret)
-		ret = failed(g, args[0], ret);
-	else if (options->json)
-		ret = print_json(socket_to_json(&one.s));
-	else
-		print_socket(stdout, &one.s);
+		ret = failed(g, id, ret);
 	kssl_genl_close(g);
 	return ret;
+}
+
+int run_show(const struct options *options, char **args)
+{
+	struct one one = { 0 };
+	int ret = ask_one(args[0], KSSL_CMD_SESSION, &one);
+
+	if (ret)
+		return ret;
+	if (options->json)
+		return print_json(socket_to_json(&one.s));
+	print_socket(stdout, &one.s);
+	return 0;
 }
 
 static int take_stats(uint8_t cmd, const struct nlattr *const *attrs, void *arg)
@@ -405,19 +414,7 @@ int run_rekey(const struct options *options, char **args)
 int run_close(const struct options *options, char **args)
 {
 	struct one one = { 0 };
-	struct kssl_genl *g;
-	int ret;
+	int ret = ask_one(args[0], KSSL_CMD_CANCEL, &one);
 
-	if (parse_id(args[0], &one.id))
-		return EXIT_USAGE;
-	g = open_client();
-	if (!g)
-		return EXIT_FAILED;
-	ret = kssl_genl_request(g, KSSL_CMD_CANCEL, 0, put_id, NULL, &one);
-	if (ret)
-		ret = failed(g, args[0], ret);
-	else if (options->json)
-		ret = print_json(json_pack("{s:I}", "closed", (json_int_t)one.id));
-	kssl_genl_close(g);
-	return ret;
+	return !ret && options->json ? print_json(json_pack("{s:I}", "closed", (json_int_t)one.id)) : ret;
 }

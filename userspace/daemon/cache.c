@@ -53,6 +53,14 @@ void cache_key(const struct request *r, const struct profile *p, uint8_t *key)
 	EVP_MD_CTX_free(md);
 }
 
+/* What cache_key() leaves when there was no memory: then there is no session. */
+static bool is_key(const uint8_t *key)
+{
+	static const uint8_t none[32];
+
+	return memcmp(key, none, sizeof(none));
+}
+
 static struct slot *slot_of(const uint8_t *key)
 {
 	return &slots[(key[0] | key[1] << 8) % SLOTS];
@@ -69,6 +77,8 @@ SSL_SESSION *cache_take(const uint8_t *key)
 	struct slot *slot = slot_of(key);
 	SSL_SESSION *session = NULL;
 
+	if (!is_key(key))
+		return NULL;
 	pthread_mutex_lock(&lock);
 	if (slot->session && !memcmp(slot->key, key, sizeof(slot->key))) {
 		session = slot->session;
@@ -84,6 +94,10 @@ void cache_put(const uint8_t *key, SSL_SESSION *session)
 	struct slot *slot = slot_of(key);
 	SSL_SESSION *old;
 
+	if (!is_key(key)) {
+		SSL_SESSION_free(session);
+		return;
+	}
 	pthread_mutex_lock(&lock);
 	old = slot->session;
 	memcpy(slot->key, key, sizeof(slot->key));

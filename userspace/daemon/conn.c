@@ -77,6 +77,9 @@ static void set_up(struct conn *c, struct kssl_config *config)
 
 	if (c->request.client_cert > client_cert)
 		client_cert = c->request.client_cert;
+	/* What was pinned has to be shown. */
+	if (p->server && c->request.pins_count)
+		client_cert = 2;
 	if (p->timeout_ms && p->timeout_ms < timeout)
 		timeout = p->timeout_ms;
 	kssl_config_set_event_loop(config);

@@ -102,15 +102,21 @@ static size_t name_of_hello(SSL *ssl, const char **name)
 	return name_len <= len - 5 ? name_len : 0;
 }
 
-/* A session of another profile, name or certificate policy is not resumed (CVE-2025-23419). */
+/* A session of another profile, name, certificate policy or pins is not resumed (CVE-2025-23419). */
 static int bind_sessions(SSL *ssl, const struct conn *c, const struct identity *id)
 {
-	char text[KSSL_PROFILE_MAX + KSSL_NAME_MAX + 64];
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	int mode = SSL_get_verify_mode(ssl);
-	int len = snprintf(text, sizeof(text), "%s/%s/%d", c->profile->name,
-			   id->server_name ? id->server_name : "", mode);
+	char text[KSSL_PROFILE_MAX + KSSL_NAME_MAX + 3 * SHA256_DIGEST_LENGTH + 64];
+	uint8_t digest[SHA256_DIGEST_LENGTH], pins[SHA256_DIGEST_LENGTH];
+	int mode = SSL_get_verify_mode(ssl), len;
+	char *hex;
 
+	SHA256((const uint8_t *)c->request.pins, c->request.pins_count * sizeof(c->request.pins[0]), pins);
+	hex = OPENSSL_buf2hexstr(pins, sizeof(pins));
+	if (!hex)
+		return 0;
+	len = snprintf(text, sizeof(text), "%s/%s/%d/%s", c->profile->name,
+		       id->server_name ? id->server_name : "", mode, hex);
+	OPENSSL_free(hex);
 	SHA256((uint8_t *)text, len < (int)sizeof(text) ? len : (int)sizeof(text) - 1, digest);
 	return SSL_set_session_id_context(ssl, digest, sizeof(digest));
 }
@@ -222,7 +228,7 @@ static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 	if (!SSL_CTX_set_min_proto_version(ctx, p->min_version) ||
 	    !SSL_CTX_set_max_proto_version(ctx, p->max_version) || !SSL_CTX_set_dh_auto(ctx, 1))
 		return fail(why, "versions", NULL);
-	/* The key process decrypts nothing, so it is no oracle either (RFC 9325 4.1). */
+	/* The key process decrypts nothing (RFC 9325 4.1). */
 	snprintf(ciphers, sizeof(ciphers), "%.1000s:!kRSA", p->ciphers ? p->ciphers : OSSL_default_cipher_list());
 	if (!SSL_CTX_set_cipher_list(ctx, p->server ? ciphers : p->ciphers ? p->ciphers : OSSL_default_cipher_list()))
 		return fail(why, "ciphers", p->ciphers);
