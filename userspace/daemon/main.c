@@ -24,6 +24,7 @@
 #define VERSION		"0.5"
 /* Of an upgrade: the new process says so on this one. */
 #define READY_VARIABLE	"KSSLD_READY_FD"
+#define HANDOVER_MS	5000
 
 static const char *path = DEFAULT_PATH;
 static bool path_given;
@@ -54,19 +55,26 @@ static void notify(const char *state)
 	close(fd);
 }
 
+/* When this returns the process before this one takes no sockets any more. */
+static void take_over(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	if (write(fd, "", 1) != 1 || poll(&pfd, 1, HANDOVER_MS) < 0)
+		log_line(LOG_IS_WARNING, "the process before this one is gone");
+	close(fd);
+	unsetenv(READY_VARIABLE);
+}
+
 static void say_ready(void)
 {
 	const char *fd = getenv(READY_VARIABLE);
 	char state[64];
 
+	if (fd)
+		take_over(atoi(fd));
 	snprintf(state, sizeof(state), "READY=1\nMAINPID=%d", getpid());
 	notify(state);
-	if (!fd)
-		return;
-	if (write(atoi(fd), "", 1) != 1)
-		log_line(LOG_IS_WARNING, "the process before this one is gone");
-	close(atoi(fd));
-	unsetenv(READY_VARIABLE);
 }
 
 /* ---- configuration ---- */
@@ -221,12 +229,11 @@ static void start_successor(void)
 static bool has_taken_over(void)
 {
 	char byte;
-	ssize_t n = read(successor, &byte, 1);
 
+	if (read(successor, &byte, 1) == 1)
+		return true;
 	close(successor);
 	successor = -1;
-	if (n == 1)
-		return true;
 	log_line(LOG_IS_ERROR, "the process that was to take over has ended; this one goes on");
 	return false;
 }
@@ -274,7 +281,10 @@ static void leave(int signals, bool replaced)
 	struct pollfd pfd = { .fd = signals, .events = POLLIN };
 
 	accept_stop();
-	if (!replaced)
+	/* The successor waits for this. */
+	if (replaced)
+		close(successor);
+	else
 		notify("STOPPING=1");
 	workers_leave(replaced ? current->drain : current->grace, !replaced);
 	while (!workers_are_done())
