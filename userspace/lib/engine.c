@@ -556,6 +556,8 @@ void kssl_engine_take_raw(struct kssl_engine *e, const uint8_t *record, size_t l
  * @e: engine
  * @events: (out) room for KSSL_ENGINE_EVENTS_MAX
  *
+ * Comes after each step, so a connection that rests keeps little.
+ *
  * Return: how many.
  */
 unsigned int kssl_engine_take_events(struct kssl_engine *e, struct kssl_engine_event *events)
@@ -564,6 +566,10 @@ unsigned int kssl_engine_take_events(struct kssl_engine *e, struct kssl_engine_e
 
 	memcpy(events, e->events, count * sizeof(*events));
 	e->events_count = 0;
+	if (!e->handshaking) {
+		kssl_shim_rest(&e->read);
+		kssl_shim_rest(&e->write);
+	}
 	return count;
 }
 

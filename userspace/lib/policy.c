@@ -163,7 +163,7 @@ bool kssl_policy_remember(struct kssl_engine *e)
 	id->http2 |= is_http2(e->ssl);
 	memcpy(id->name, e->hello.name, sizeof(id->name));
 	id->ems = e->hello.ems;
-	id->etm_ever |= e->write.etm;
+	id->etm_ever |= (e->write.key.flags & KSSL_KEY_ETM) != 0;
 	return changed;
 }
 

@@ -66,18 +66,20 @@ static void set_flags(const struct kssl_engine *e, struct kssl_session *session)
 		session->flags |= KSSL_SESSION_EMS;
 }
 
-/* One more certificate, behind its length in three octets, if there is room. */
+/* One more certificate, behind its length in three octets, if there is room; without a @chain only counted. */
 static size_t put_cert(X509 *cert, uint8_t *chain, size_t used)
 {
 	int len = i2d_X509(cert, NULL);
-	uint8_t *p = chain + used + 3;
+	uint8_t *p = chain ? chain + used : NULL;
 
 	if (len <= 0 || used + 3 + len > KSSL_CHAIN_MAX)
 		return used;
-	p[-3] = len >> 16;
-	p[-2] = len >> 8;
-	p[-1] = len;
-	i2d_X509(cert, &p);
+	if (p) {
+		*p++ = len >> 16;
+		*p++ = len >> 8;
+		*p++ = len;
+		i2d_X509(cert, &p);
+	}
 	return used + 3 + len;
 }
 
@@ -113,7 +115,8 @@ void kssl_session_tell(struct kssl_engine *e, struct kssl_batch *batch)
 	set_names(e, &session);
 	set_end_point(e, &session);
 	kssl_batch_add(batch, KSSL_OP_SESSION, 0, &session, sizeof(session));
-	chain = malloc(KSSL_CHAIN_MAX);
+	/* There are many connections, so no more than it takes. */
+	chain = malloc(put_chain(e, NULL) + 1);
 	if (chain)
 		kssl_batch_add(batch, KSSL_OP_PEER_CHAIN, 0, chain, put_chain(e, chain));
 	free(chain);

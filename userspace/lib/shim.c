@@ -47,21 +47,31 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
-static int set_aead(struct kssl_shim *shim, const struct kssl_protection *p, const EVP_CIPHER *cipher,
-		    const uint8_t *key, int seal)
+static bool is_cbc(const struct kssl_shim *shim)
 {
-	int ok = EVP_CipherInit_ex(shim->evp, cipher, NULL, NULL, NULL, seal) &&
-		 EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_IVLEN, NONCE_LEN, NULL) > 0;
+	return shim->suite->protection->hash;
+}
+
+static bool is_etm(const struct kssl_shim *shim)
+{
+	return shim->key.flags & KSSL_KEY_ETM;
+}
+
+static bool set_aead(struct kssl_shim *shim, const EVP_CIPHER *cipher)
+{
+	const struct kssl_protection *p = shim->suite->protection;
+	bool ok = EVP_CipherInit_ex(shim->evp, cipher, NULL, NULL, NULL, shim->seals) &&
+		  EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_IVLEN, NONCE_LEN, NULL) > 0;
 
 	/* CCM's tag length is part of its keying. */
 	if (ok && p->ccm)
 		ok = EVP_CIPHER_CTX_ctrl(shim->evp, EVP_CTRL_AEAD_SET_TAG, p->tag_len, NULL) > 0;
-	return ok && EVP_CipherInit_ex(shim->evp, NULL, NULL, key, NULL, seal);
+	return ok && EVP_CipherInit_ex(shim->evp, NULL, NULL, shim->key.key, NULL, shim->seals);
 }
 
-static int set_cbc(struct kssl_shim *shim, const struct kssl_protection *p, const EVP_CIPHER *cipher,
-		   const struct kssl_key *key, int seal)
+static bool set_cbc(struct kssl_shim *shim, const EVP_CIPHER *cipher)
 {
+	const struct kssl_protection *p = shim->suite->protection;
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)p->hash, 0),
 		OSSL_PARAM_construct_end(),
@@ -70,10 +80,28 @@ static int set_cbc(struct kssl_shim *shim, const struct kssl_protection *p, cons
 
 	shim->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
 	EVP_MAC_free(hmac);
-	shim->etm = key->flags & KSSL_KEY_ETM;
-	return shim->mac && EVP_MAC_init(shim->mac, key->mac_key, key->mac_key_len, params) &&
-	       EVP_CipherInit_ex(shim->evp, cipher, NULL, key->key, NULL, seal) &&
+	return shim->mac && EVP_MAC_init(shim->mac, shim->key.mac_key, shim->key.mac_key_len, params) &&
+	       EVP_CipherInit_ex(shim->evp, cipher, NULL, shim->key.key, NULL, shim->seals) &&
 	       EVP_CIPHER_CTX_set_padding(shim->evp, 0);
+}
+
+/* Return: 0 or -EIO. */
+static int wake(struct kssl_shim *shim)
+{
+	EVP_CIPHER *cipher;
+	bool ok;
+
+	if (shim->evp)
+		return 0;
+	if (!shim->suite)
+		return -EIO;
+	cipher = EVP_CIPHER_fetch(NULL, shim->suite->protection->evp, NULL);
+	shim->evp = EVP_CIPHER_CTX_new();
+	ok = cipher && shim->evp && (is_cbc(shim) ? set_cbc(shim, cipher) : set_aead(shim, cipher));
+	EVP_CIPHER_free(cipher);
+	if (!ok)
+		kssl_shim_rest(shim);
+	return ok ? 0 : -EIO;
 }
 
 /**
@@ -87,29 +115,35 @@ static int set_cbc(struct kssl_shim *shim, const struct kssl_protection *p, cons
  */
 int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int seal)
 {
-	const struct kssl_suite *suite = kssl_suite_find(key->suite, key->version);
-	EVP_CIPHER *cipher;
-	int ok;
+	int ret;
 
 	kssl_shim_clear(shim);
-	if (!suite)
+	shim->suite = kssl_suite_find(key->suite, key->version);
+	if (!shim->suite)
 		return -EOPNOTSUPP;
-	cipher = EVP_CIPHER_fetch(NULL, suite->protection->evp, NULL);
-	shim->evp = EVP_CIPHER_CTX_new();
-	ok = cipher && shim->evp;
-	if (ok && suite->protection->hash)
-		ok = set_cbc(shim, suite->protection, cipher, key, seal);
-	else if (ok)
-		ok = set_aead(shim, suite->protection, cipher, key->key, seal);
-	EVP_CIPHER_free(cipher);
-	if (!ok) {
-		kssl_shim_clear(shim);
-		return -EIO;
-	}
-	shim->suite = suite;
-	memcpy(shim->iv, key->iv, key->iv_len);
+	shim->key = *key;
+	/* Of no use here. */
+	OPENSSL_cleanse(shim->key.secret, sizeof(shim->key.secret));
+	shim->seals = seal;
 	shim->seq = key->seq;
-	return 0;
+	ret = wake(shim);
+	if (ret)
+		kssl_shim_clear(shim);
+	return ret;
+}
+
+/**
+ * kssl_shim_rest() - give back what only a record at work needs
+ * @shim: may be zeroed
+ *
+ * It is half of what a connection at rest would keep beside its SSL object.
+ */
+void kssl_shim_rest(struct kssl_shim *shim)
+{
+	EVP_CIPHER_CTX_free(shim->evp);
+	EVP_MAC_CTX_free(shim->mac);
+	shim->evp = NULL;
+	shim->mac = NULL;
 }
 
 /**
@@ -118,8 +152,7 @@ int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int se
  */
 void kssl_shim_clear(struct kssl_shim *shim)
 {
-	EVP_CIPHER_CTX_free(shim->evp);
-	EVP_MAC_CTX_free(shim->mac);
+	kssl_shim_rest(shim);
 	OPENSSL_cleanse(shim, sizeof(*shim));
 }
 
@@ -131,7 +164,7 @@ static void build_nonce(const struct kssl_shim *shim, const uint8_t *explicit, u
 	uint8_t seq[8];
 	int i;
 
-	memcpy(nonce, shim->iv, NONCE_LEN);
+	memcpy(nonce, shim->key.iv, NONCE_LEN);
 	if (explicit_len) {
 		memcpy(nonce + NONCE_LEN - explicit_len, explicit, explicit_len);
 		return;
@@ -285,7 +318,7 @@ static int seal_cbc(struct kssl_shim *shim, uint8_t type, const uint8_t *payload
 	record[0] = type;
 	put16(record + 1, RECORD_VERSION);
 	memcpy(body, payload, len);
-	if (!ret && !shim->etm) {
+	if (!ret && !is_etm(shim)) {
 		ret = run_mac(shim, record, payload, len, mac);
 		memcpy(body + len, mac, mac_len);
 		len += mac_len;
@@ -295,7 +328,7 @@ static int seal_cbc(struct kssl_shim *shim, uint8_t type, const uint8_t *payload
 	len += padding;
 	if (!ret)
 		ret = run_cbc(shim, 1, iv, body, len, body);
-	if (!ret && shim->etm) {
+	if (!ret && is_etm(shim)) {
 		ret = run_mac(shim, record, iv, BLOCK + len, mac);
 		memcpy(body + len, mac, mac_len);
 		len += mac_len;
@@ -328,20 +361,20 @@ static int open_cbc(struct kssl_shim *shim, const uint8_t *record, size_t len, u
 	const uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + BLOCK;
 	int ret;
 
-	if (len < KSSL_HEADER_LEN + BLOCK + BLOCK + (shim->etm ? mac_len : 0))
+	if (len < KSSL_HEADER_LEN + BLOCK + BLOCK + (is_etm(shim) ? mac_len : 0))
 		return -EBADMSG;
-	len -= KSSL_HEADER_LEN + BLOCK + (shim->etm ? mac_len : 0);
+	len -= KSSL_HEADER_LEN + BLOCK + (is_etm(shim) ? mac_len : 0);
 	if (len % BLOCK)
 		return -EBADMSG;
-	if (shim->etm) {
+	if (is_etm(shim)) {
 		ret = check_mac(shim, record, iv, BLOCK + len, body + len);
 		if (ret)
 			return ret;
 	}
 	if (run_cbc(shim, 0, iv, body, len, payload))
 		return -EIO;
-	ret = strip_padding(payload, len, shim->etm ? 0 : mac_len);
-	if (ret >= 0 && !shim->etm && check_mac(shim, record, payload, ret, payload + ret))
+	ret = strip_padding(payload, len, is_etm(shim) ? 0 : mac_len);
+	if (ret >= 0 && !is_etm(shim) && check_mac(shim, record, payload, ret, payload + ret))
 		ret = -EBADMSG;
 	*type = record[0];
 	return ret;
@@ -362,9 +395,11 @@ static int open_cbc(struct kssl_shim *shim, const uint8_t *record, size_t len, u
 int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len,
 		   uint8_t *record)
 {
-	int ret = shim->mac ? seal_cbc(shim, type, payload, len, record) :
-			      seal_aead(shim, type, payload, len, record);
+	int ret = wake(shim);
 
+	if (!ret)
+		ret = is_cbc(shim) ? seal_cbc(shim, type, payload, len, record) :
+				     seal_aead(shim, type, payload, len, record);
 	if (ret >= 0)
 		shim->seq++;
 	return ret;
@@ -384,9 +419,11 @@ int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload,
 int kssl_shim_open(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload,
 		   uint8_t *type)
 {
-	int ret = shim->mac ? open_cbc(shim, record, len, payload, type) :
-			      open_aead(shim, record, len, payload, type);
+	int ret = wake(shim);
 
+	if (!ret)
+		ret = is_cbc(shim) ? open_cbc(shim, record, len, payload, type) :
+				     open_aead(shim, record, len, payload, type);
 	if (ret >= 0)
 		shim->seq++;
 	return ret;

@@ -25,24 +25,25 @@
 /**
  * struct kssl_shim - one direction
  * @suite: suite and version, NULL while there is no key
- * @evp: keyed cipher
- * @mac: keyed HMAC, NULL for an AEAD
- * @etm: encrypt-then-MAC (RFC 7366)
- * @iv: salt or whole nonce
+ * @key: key
+ * @seals: else it opens
+ * @evp: keyed cipher, NULL while the shim rests
+ * @mac: keyed HMAC, NULL for an AEAD or while the shim rests
  * @seq: sequence number of the next record
  * @nonce: explicit nonce after that of the last record opened, AEAD only
  */
 struct kssl_shim {
 	const struct kssl_suite *suite;
+	struct kssl_key key;
+	bool seals;
 	EVP_CIPHER_CTX *evp;
 	EVP_MAC_CTX *mac;
-	bool etm;
-	uint8_t iv[KSSL_IV_MAX];
 	uint64_t seq;
 	uint64_t nonce;
 };
 
 int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int seal);
+void kssl_shim_rest(struct kssl_shim *shim);
 void kssl_shim_clear(struct kssl_shim *shim);
 int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len,
 		   uint8_t *record);
