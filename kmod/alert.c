@@ -132,6 +132,22 @@ void kssl_fail_dir(struct kssl_sock *ctx, struct kssl_dir *dir, int err, u8 who,
 	kssl_sock_wake(ctx);
 }
 
+/* RFC 6101 5.4.2 knows few; what it does not know may not be sent. */
+static u8 ssl3_alert(u8 desc)
+{
+	switch (desc) {
+	case KSSL_ALERT_RECORD_OVERFLOW:
+		return KSSL_ALERT_BAD_RECORD_MAC;
+	case KSSL_ALERT_CLOSE_NOTIFY:
+	case KSSL_ALERT_UNEXPECTED_MESSAGE:
+	case KSSL_ALERT_BAD_RECORD_MAC:
+	case KSSL_ALERT_HANDSHAKE_FAILURE ... KSSL_ALERT_ILLEGAL_PARAMETER:
+		return desc;
+	default:
+		return KSSL_ALERT_HANDSHAKE_FAILURE;
+	}
+}
+
 /**
  * kssl_alert_send() - send an alert under the key in use
  * @ctx: connection
@@ -151,6 +167,8 @@ int kssl_alert_send(struct kssl_sock *ctx, u8 level, u8 desc)
 
 	if (!dir->epoch && !dir->plain)
 		return 0;
+	if (dir->epoch && (dir->epoch->ver->flags & KSSL_V_SSL3))
+		desc = ssl3_alert(desc);
 	alert[KSSL_HEADER_LEN] = level;
 	alert[KSSL_HEADER_LEN + 1] = desc;
 	buf = kssl_buf_new(dir->epoch ? KSSL_HEADER_LEN + dir->epoch->prefix_len : 0,

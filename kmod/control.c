@@ -326,6 +326,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
  * @updates: epochs that follow from KeyUpdates, in order; taken ones are NULL
  * @updates_count: how many
  * @tx: what sending will be like
+ * @residue: of the sending key, as it was
  * @rx_held: what receiving will be like
  * @rx_plain: likewise
  * @rx_epoch: likewise
@@ -345,6 +346,7 @@ struct batch {
 	struct kssl_epoch *updates[BATCH_KEYS];
 	unsigned int updates_count;
 	struct kssl_dir tx;
+	void *residue;
 	bool rx_held;
 	bool rx_plain;
 	struct kssl_epoch *rx_epoch;
@@ -700,11 +702,17 @@ static int stage(struct kssl_sock *ctx, struct batch *b)
 	b->rx_plain = ctx->rx.dir.plain;
 	b->rx_epoch = ctx->rx.dir.epoch;
 	b->etm = ctx->etm;
+	ret = b->tx.epoch ? kssl_epoch_save(b->tx.epoch, &b->residue) : 0;
+	if (ret)
+		return ret;
 	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
 		ret = stage_op(ctx, b, &op, payload);
 		if (ret)
-			return ret;
+			break;
 	}
+	/* What was sealed will never be sent. */
+	if (ret && ctx->tx.dir.epoch)
+		kssl_epoch_restore(ctx->tx.dir.epoch, b->residue);
 	return ret;
 }
 
@@ -944,6 +952,7 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 	for (i = 0; i < b.updates_count; i++)
 		kssl_epoch_put(b.updates[i]);
 	kssl_session_free(b.session);
+	kfree_sensitive(b.residue);
 	kvfree(b.chain);
 	kvfree_sensitive(data, b.len);
 	return ret ? ret : b.len;

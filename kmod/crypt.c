@@ -93,9 +93,17 @@ int kssl_crypt_aead(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 int kssl_crypt_cbc_setup(struct kssl_epoch *e, const u8 *key)
 {
 	const struct kssl_cipher *cipher = e->suite->cipher;
-	struct crypto_skcipher *cbc = crypto_alloc_skcipher(cipher->alg, 0, 0);
+	struct crypto_skcipher *cbc;
 	int ret;
 
+	if (!cipher->alg) {
+		e->weak = kmalloc(sizeof(*e->weak), GFP_KERNEL);
+		if (!e->weak)
+			return -ENOMEM;
+		kssl_rc2_set_key(e->weak, key, cipher->key_len, 8 * cipher->key_len);
+		return 0;
+	}
+	cbc = crypto_alloc_skcipher(cipher->alg, 0, 0);
 	if (IS_ERR(cbc))
 		return alloc_error(cbc);
 	e->cbc = cbc;
@@ -112,6 +120,7 @@ int kssl_crypt_cbc_setup(struct kssl_epoch *e, const u8 *key)
  */
 void kssl_crypt_cbc_teardown(struct kssl_epoch *e)
 {
+	kfree_sensitive(e->weak);
 	skcipher_request_free(e->cbc_req);
 	crypto_free_skcipher(e->cbc);
 }
@@ -133,6 +142,10 @@ int kssl_crypt_cbc(struct kssl_epoch *e, bool encrypt, struct scatterlist *src,
 	struct skcipher_request *req = e->cbc_req;
 	DECLARE_CRYPTO_WAIT(wait);
 
+	if (e->weak) {
+		kssl_rc2_cbc(e->weak, encrypt, src, dst, len, e->nonce);
+		return 0;
+	}
 	skcipher_request_set_callback(req, MAY, crypto_req_done, &wait);
 	skcipher_request_set_crypt(req, src, dst, len, e->nonce);
 	return crypto_wait_req(encrypt ? crypto_skcipher_encrypt(req) :
@@ -144,6 +157,8 @@ static int find_out(const struct kssl_cipher *cipher)
 	struct crypto_skcipher *cbc;
 	struct crypto_aead *aead;
 
+	if (!cipher->alg)
+		return kssl_hash_get(cipher->hash);
 	if (!cipher->hash) {
 		aead = crypto_alloc_aead(cipher->alg, 0, 0);
 		if (IS_ERR(aead))
@@ -204,6 +219,8 @@ int kssl_crypt_has(const struct kssl_cipher *cipher)
 	struct known *k;
 	int ret, now;
 
+	if (!cipher->alg)
+		return find_out(cipher);
 	mutex_lock(&known_lock);
 	k = find_known(cipher);
 	/* What is loaded on our account counts too: then it is found out twice. */

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Records protected by a block cipher in CBC mode and an HMAC.  Owns IV, MAC and
+ * Records protected by a block cipher in CBC mode and a MAC.  Owns IV, MAC and
  * padding; knows no socket.
  *
  * MAC-then-encrypt (RFC 5246 6.2.3.2):
- *	header | IV 16 | E(content | MAC | padding)
+ *	header | IV | E(content | MAC | padding)
  *	MAC over seq 8 | type 1 | version 2 | length of content 2 | content
  *
  * Encrypt-then-MAC (RFC 7366 3):
- *	header | IV 16 | E(content | padding) | MAC
+ *	header | IV | E(content | padding) | MAC
  *	MAC over seq 8 | type 1 | version 2 | length of IV and E() 2 | IV | E()
  *
- * padding is 1 to 256 octets, each of which is their number less one.
+ * IV is a block; up to TLS 1.0 there is none, but the last block of the record before.
+ * padding is 1 to 256 octets, each of which is their number less one.  In SSL 3.0 it is
+ * a block at most, whatever is in it but the last octet, and the MAC does without the
+ * version (RFC 6101 5.2.3).
  */
 #include <crypto/algapi.h>
 #include <crypto/scatterwalk.h>
@@ -19,9 +22,8 @@
 #include "ct.h"
 #include "record.h"
 
-#define BLOCK		16
+#define BLOCK_MAX	16
 #define PADDING_MAX	256
-#define PSEUDO_LEN	(8 + KSSL_HEADER_LEN)	/* what the MAC covers before the content */
 
 /* Where a message's end can be, plus what lies before it in the same block of the hash. */
 #define TAIL_MAX	(KSSL_BLOCK_MAX + KSSL_DIGEST_MAX + PADDING_MAX)
@@ -31,9 +33,33 @@ static bool is_etm(const struct kssl_epoch *e)
 	return e->flags & KSSL_KEY_ETM;
 }
 
+static bool is_ssl3(const struct kssl_epoch *e)
+{
+	return e->ver->flags & KSSL_V_SSL3;
+}
+
+static bool is_chained(const struct kssl_epoch *e)
+{
+	return e->ver->flags & KSSL_V_CHAINED_IV;
+}
+
+static unsigned int block_of(const struct kssl_epoch *e)
+{
+	return e->suite->cipher->explicit_len;
+}
+
 static unsigned int mac_len_of(const struct kssl_epoch *e)
 {
 	return e->suite->cipher->tag_len;
+}
+
+static int set_residue(struct kssl_epoch *e, const u8 *iv)
+{
+	e->residue = kmemdup(iv, block_of(e), GFP_KERNEL);
+	if (!e->residue)
+		return -ENOMEM;
+	e->residue_len = block_of(e);
+	return 0;
 }
 
 static int cbc_setup(struct kssl_epoch *e, const struct kssl_key *key)
@@ -41,17 +67,20 @@ static int cbc_setup(struct kssl_epoch *e, const struct kssl_key *key)
 	const struct kssl_cipher *cipher = e->suite->cipher;
 	int ret;
 
-	e->prefix_len = cipher->explicit_len;
+	e->prefix_len = is_chained(e) ? 0 : cipher->explicit_len;
 	e->trailer_len = is_etm(e) ? cipher->tag_len : 0;
-	e->aad_len = PSEUDO_LEN;
-	ret = kssl_mac_setup(&e->mac, cipher->hash, key->mac_key, key->mac_key_len);
+	ret = kssl_mac_setup_record(e, key);
+	if (!ret && is_chained(e))
+		ret = set_residue(e, key->iv);
 	return ret ? ret : kssl_crypt_cbc_setup(e, key->key);
 }
 
 /* The shortest padding there is; longer ones only hide lengths, and badly. */
 static unsigned int padding_len(const struct kssl_epoch *e, unsigned int payload_len)
 {
-	return BLOCK - (payload_len + (is_etm(e) ? 0 : mac_len_of(e))) % BLOCK;
+	unsigned int block = block_of(e);
+
+	return block - (payload_len + (is_etm(e) ? 0 : mac_len_of(e))) % block;
 }
 
 static unsigned int cbc_suffix_len(const struct kssl_epoch *e, unsigned int payload_len)
@@ -63,14 +92,7 @@ static bool cbc_legal_len(const struct kssl_epoch *e, unsigned int body_len)
 {
 	unsigned int enciphered = body_len - e->prefix_len - e->trailer_len;
 
-	return body_len >= e->prefix_len + cbc_suffix_len(e, 0) && enciphered % BLOCK == 0;
-}
-
-/* Begin the MAC of a record. @len is a secret where the content's length is. */
-static void begin_mac(struct kssl_epoch *e, u64 seq, u8 type, u32 len)
-{
-	put_unaligned_be64(seq, e->aad);
-	kssl_record_build(e->aad + 8, type, e->ver->record_wire, len);
+	return body_len >= e->prefix_len + cbc_suffix_len(e, 0) && enciphered % block_of(e) == 0;
 }
 
 /* The MAC of encrypt-then-MAC: over IV and ciphertext, whose length everybody sees. */
@@ -79,24 +101,16 @@ static int mac_of_ciphertext(struct kssl_epoch *e, u64 seq, u8 type, const u8 *i
 {
 	struct kssl_mac_run run;
 
-	begin_mac(e, seq, type, e->prefix_len + len);
-	kssl_mac_begin(&run, &e->mac);
-	kssl_mac_update(&run, e->aad, PSEUDO_LEN);
+	kssl_mac_begin_record(&run, e, seq, type, e->prefix_len + len);
 	kssl_mac_update(&run, iv, e->prefix_len);
 	kssl_mac_update_sg(&run, sg, 0, len);
 	return kssl_mac_final(&run, mac);
 }
 
-static int mac_of_content(struct kssl_epoch *e, u64 seq, u8 type, struct scatterlist *sg,
-			  unsigned int len, u8 *mac)
+/* The IV of the record that @prefix begins. */
+static void take_iv(struct kssl_epoch *e, const u8 *prefix)
 {
-	struct kssl_mac_run run;
-
-	begin_mac(e, seq, type, len);
-	kssl_mac_begin(&run, &e->mac);
-	kssl_mac_update(&run, e->aad, PSEUDO_LEN);
-	kssl_mac_update_sg(&run, sg, 0, len);
-	return kssl_mac_final(&run, mac);
+	memcpy(e->nonce, is_chained(e) ? e->residue : prefix + KSSL_HEADER_LEN, block_of(e));
 }
 
 /* fmt.seal: see aead_seal() */
@@ -105,7 +119,7 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 {
 	unsigned int padding = padding_len(e, payload_len);
 	unsigned int mac_len = mac_len_of(e), len = payload_len;
-	u8 suffix[KSSL_DIGEST_MAX + BLOCK], *iv = prefix + KSSL_HEADER_LEN;
+	u8 suffix[KSSL_DIGEST_MAX + BLOCK_MAX], *iv = prefix + KSSL_HEADER_LEN;
 	int ret = 0;
 
 	sg++;	/* an AEAD's additional data */
@@ -113,10 +127,10 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 			  e->prefix_len + payload_len + mac_len + padding);
 	/* RFC 5246 6.2.3.2: unpredictable */
 	get_random_bytes(iv, e->prefix_len);
-	memcpy(e->nonce, iv, e->prefix_len);
+	take_iv(e, prefix);
 
 	if (!is_etm(e)) {
-		ret = mac_of_content(e, seq, type, sg, payload_len, suffix);
+		ret = kssl_mac_of_content(e, seq, type, sg, payload_len, suffix);
 		len += mac_len;
 	}
 	memset(suffix + (len - payload_len), padding - 1, padding);
@@ -124,6 +138,8 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 	scatterwalk_map_and_copy(suffix, sg, payload_len, len - payload_len, 1);
 	if (!ret)
 		ret = kssl_crypt_cbc(e, true, sg, sg, len);
+	if (!ret && is_chained(e))
+		scatterwalk_map_and_copy(e->residue, sg, len - block_of(e), block_of(e), 0);
 	if (!ret && is_etm(e)) {
 		ret = mac_of_ciphertext(e, seq, type, iv, sg, len, suffix);
 		scatterwalk_map_and_copy(suffix, sg, len, mac_len, 1);
@@ -149,6 +165,15 @@ static u32 check_padding(const u8 *data, unsigned int len, unsigned int room, u3
 			 ~ct_octets_before(pos, begin, &ends);
 	good &= ct_zero((u32)wrong | (u32)(wrong >> 32));
 	*padding = (wanted & good) + 1;
+	return good;
+}
+
+/* SSL 3.0: of the padding only the length means anything. */
+static u32 check_padding_ssl3(const u8 *data, unsigned int len, unsigned int block, u32 *padding)
+{
+	u32 last = data[len - 1], good = ct_lt(last, block);
+
+	*padding = (last & good) + 1;
 	return good;
 }
 
@@ -205,34 +230,27 @@ static u32 same(const u8 *a, const u8 *b, unsigned int len)
 static int check_mac_and_padding(struct kssl_epoch *e, u64 seq, u8 type, struct scatterlist *sg,
 				 unsigned int len)
 {
-	unsigned int block_len = e->mac.hash->block_len;
+	unsigned int padding_max = is_ssl3(e) ? block_of(e) : PADDING_MAX;
 	unsigned int mac_len = mac_len_of(e);
 	unsigned int max = len - mac_len - 1;	/* longest content */
-	unsigned int min = max > PADDING_MAX - 1 ? max - (PADDING_MAX - 1) : 0;
-	/* What is content however long the padding: whole blocks of the hash. */
-	unsigned int sure = (PSEUDO_LEN + min) / block_len * block_len;
-	unsigned int skip = sure ? sure - PSEUDO_LEN : 0;
-	unsigned int lead = sure ? 0 : PSEUDO_LEN;
-	unsigned int tail_len = lead + len - skip;
+	unsigned int min = max > padding_max - 1 ? max - (padding_max - 1) : 0;
+	/* What is content however long the padding. */
+	unsigned int skip = kssl_mac_whole_blocks(e, min);
+	unsigned int tail_len = len - skip;
 	u8 tail[TAIL_MAX], mac[KSSL_DIGEST_MAX], wanted[KSSL_DIGEST_MAX];
 	struct kssl_mac_run run;
 	u32 good, padding, content_len;
 	int ret;
 
-	scatterwalk_map_and_copy(tail + lead, sg, skip, len - skip, 0);
-	good = check_padding(tail + lead, tail_len - lead, len - mac_len, &padding);
+	scatterwalk_map_and_copy(tail, sg, skip, tail_len, 0);
+	good = is_ssl3(e) ? check_padding_ssl3(tail, tail_len, padding_max, &padding) :
+			    check_padding(tail, tail_len, len - mac_len, &padding);
 	content_len = len - mac_len - padding;
 
-	begin_mac(e, seq, type, content_len);
-	memcpy(tail, e->aad, lead);
-	kssl_mac_begin(&run, &e->mac);
-	if (sure) {
-		kssl_mac_update(&run, e->aad, PSEUDO_LEN);
-		kssl_mac_update_sg(&run, sg, 0, skip);
-	}
-	ret = kssl_mac_final_secret(&run, tail, lead + max - skip, lead + content_len - skip,
-				    wanted);
-	take_mac(tail, lead + min - skip, tail_len, lead + content_len - skip, mac, mac_len);
+	kssl_mac_begin_record(&run, e, seq, type, content_len);
+	kssl_mac_update_sg(&run, sg, 0, skip);
+	ret = kssl_mac_final_secret(&run, tail, max - skip, content_len - skip, wanted);
+	take_mac(tail, min - skip, tail_len, content_len - skip, mac, mac_len);
 	good &= same(mac, wanted, mac_len);
 
 	memzero_explicit(tail, sizeof(tail));
@@ -261,27 +279,31 @@ static int cbc_open(struct kssl_epoch *e, u64 seq, const u8 *prefix, struct scat
 		    struct scatterlist *dst, unsigned int body_len, u8 *type)
 {
 	unsigned int len = body_len - e->prefix_len - e->trailer_len;
-	const u8 *iv = prefix + KSSL_HEADER_LEN;
-	u8 mac[KSSL_DIGEST_MAX], wanted[KSSL_DIGEST_MAX];
+	u8 mac[KSSL_DIGEST_MAX], wanted[KSSL_DIGEST_MAX], last[BLOCK_MAX];
 	int ret;
 
 	/* Where an AEAD has its additional data. */
 	src++;
 	dst++;
 	if (is_etm(e)) {
-		ret = mac_of_ciphertext(e, seq, *type, iv, src, len, wanted);
+		ret = mac_of_ciphertext(e, seq, *type, prefix + KSSL_HEADER_LEN, src, len, wanted);
 		if (ret)
 			return ret;
 		scatterwalk_map_and_copy(mac, src, len, e->trailer_len, 0);
 		if (crypto_memneq(mac, wanted, e->trailer_len))
 			return -EBADMSG;
 	}
-	memcpy(e->nonce, iv, e->prefix_len);
+	take_iv(e, prefix);
+	/* Before it is gone, should @dst be the same. */
+	if (is_chained(e))
+		scatterwalk_map_and_copy(last, src, len - block_of(e), block_of(e), 0);
 	ret = kssl_crypt_cbc(e, false, src, dst, len);
 	if (ret)
 		return ret;
 	ret = is_etm(e) ? strip_padding(dst, len) :
 			  check_mac_and_padding(e, seq, *type, dst, len);
+	if (ret >= 0 && is_chained(e))
+		memcpy(e->residue, last, block_of(e));
 	return ret > KSSL_MAX_PAYLOAD ? -EMSGSIZE : ret;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The compression functions of the SHA family, bare: HMAC over a content whose
+ * The compression functions of the SHA family and MD5, bare: HMAC over a content whose
  * length is a secret (mac.c) needs to see the chaining value after each block.
  *
  * Two back ends.  From 7.x on the crypto library's contexts are public structs.
@@ -8,6 +8,7 @@
  * on the layout by custom only, so each is tried on a known answer first.
  */
 #include <crypto/hash.h>
+#include <crypto/md5.h>
 #include <crypto/sha1.h>
 #include <crypto/sha2.h>
 #include "record.h"
@@ -47,6 +48,12 @@ void kssl_hash_start(const struct kssl_hash *hash, union kssl_chain *chain)
 	}
 }
 
+/* RFC 1321 3.3 */
+const struct kssl_hash kssl_md5 = {
+	.alg = "md5", .index = 3, .block_len = 64, .word_len = 4, .words = 4, .digest_len = 16,
+	.little_endian = true, .init = { MD5_H0, MD5_H1, MD5_H2, MD5_H3 },
+};
+
 #ifdef KSSL_COMPAT_HASH_LIBRARY
 
 int kssl_hash_get(const struct kssl_hash *hash)
@@ -61,6 +68,7 @@ int kssl_hash_compress(const struct kssl_hash *hash, union kssl_chain *chain, co
 		struct sha1_ctx sha1;
 		struct __sha256_ctx sha256;
 		struct __sha512_ctx sha512;
+		struct md5_ctx md5;
 	} ctx;
 	unsigned int len = hash->words * hash->word_len;
 
@@ -81,6 +89,11 @@ int kssl_hash_compress(const struct kssl_hash *hash, union kssl_chain *chain, co
 		__sha512_update(&ctx.sha512, blocks, count * hash->block_len);
 		memcpy(chain, ctx.sha512.state.h, len);
 		break;
+	case 3:
+		memcpy(ctx.md5.state.h, chain, len);
+		md5_update(&ctx.md5, blocks, count * hash->block_len);
+		memcpy(chain, ctx.md5.state.h, len);
+		break;
 	}
 	memzero_explicit(&ctx, sizeof(ctx));
 	return 0;
@@ -92,7 +105,7 @@ void kssl_hash_exit(void)
 
 #else
 
-static struct crypto_shash *back_ends[3];
+static struct crypto_shash *back_ends[4];
 static DEFINE_MUTEX(back_ends_lock);
 
 /* What shashes export, by custom. */
@@ -100,18 +113,23 @@ union shash_state {
 	struct sha1_state sha1;
 	struct sha256_state sha256;
 	struct sha512_state sha512;
+	struct md5_state md5;
 };
 
 static void *words_of(const struct kssl_hash *hash, union shash_state *state)
 {
-	return hash->index == 0 ? (void *)state->sha1.state :
-	       hash->index == 1 ? (void *)state->sha256.state : (void *)state->sha512.state;
+	void *const words[] = { state->sha1.state, state->sha256.state, state->sha512.state,
+				state->md5.hash };
+
+	return words[hash->index];
 }
 
 static unsigned int state_size(const struct kssl_hash *hash)
 {
-	return hash->index == 0 ? sizeof(struct sha1_state) :
-	       hash->index == 1 ? sizeof(struct sha256_state) : sizeof(struct sha512_state);
+	static const u16 sizes[] = { sizeof(struct sha1_state), sizeof(struct sha256_state),
+				     sizeof(struct sha512_state), sizeof(struct md5_state) };
+
+	return sizes[hash->index];
 }
 
 static int compress(struct crypto_shash *tfm, const struct kssl_hash *hash,
@@ -146,7 +164,7 @@ static bool knows_answer(struct crypto_shash *tfm, const struct kssl_hash *hash)
 
 	if (crypto_shash_statesize(tfm) != state_size(hash))
 		return false;
-	block[hash->block_len - 1] = 3 * 8;
+	block[hash->block_len - (hash->little_endian ? 8 : 1)] = 3 * 8;
 	kssl_hash_start(hash, &chain);
 	if (compress(tfm, hash, &chain, block, 1) ||
 	    crypto_shash_tfm_digest(tfm, "abc", 3, digest))
@@ -154,6 +172,8 @@ static bool knows_answer(struct crypto_shash *tfm, const struct kssl_hash *hash)
 	for (i = 0; i < hash->words; i++) {
 		if (hash->word_len == 8)
 			put_unaligned_be64(chain.w64[i], ours + 8 * i);
+		else if (hash->little_endian)
+			put_unaligned_le32(chain.w32[i], ours + 4 * i);
 		else
 			put_unaligned_be32(chain.w32[i], ours + 4 * i);
 	}

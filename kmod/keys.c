@@ -5,16 +5,25 @@
 #include <linux/slab.h>
 #include "record.h"
 
+static bool may_be_etm(const struct kssl_suite *suite)
+{
+	return suite->cipher->fmt == &kssl_fmt_cbc &&
+	       !(kssl_version_find(suite->version)->flags & KSSL_V_SSL3);
+}
+
 static int check_key(const struct kssl_key *key, const struct kssl_suite *suite)
 {
-	/* Encrypt-then-MAC needs a MAC (RFC 7366 3). */
-	if (key->reserved || key->flags & ~(suite->cipher->hash ? KSSL_KEY_ETM : 0))
+	/* Encrypt-then-MAC is for block ciphers, and SSL 3.0 has no extensions (RFC 7366 3). */
+	if (key->reserved || key->flags & ~(may_be_etm(suite) ? KSSL_KEY_ETM : 0))
 		return -EINVAL;
 	if (key->key_len != suite->cipher->key_len ||
 	    key->iv_len != kssl_suite_iv_len(suite) ||
 	    key->mac_key_len != kssl_suite_mac_key_len(suite))
 		return -EINVAL;
 	if (memchr_inv(key->reserved2, 0, sizeof(key->reserved2)))
+		return -EINVAL;
+	/* RC4 has to be run up to there. */
+	if (suite->cipher->fmt == &kssl_fmt_stream && key->nonce > KSSL_RC4_SPENT_MAX)
 		return -EINVAL;
 	/* The last number may not be used, lest the next one wrap (RFC 5246 6.1). */
 	return key->seq == U64_MAX ? -EINVAL : 0;
@@ -50,6 +59,7 @@ static int keep_secret(struct kssl_epoch *e, const struct kssl_key *key)
  * Context: Process context, may sleep.
  * Return: the epoch with one reference, or
  * * %-EOPNOTSUPP - version or suite not known, or no secret for the suite
+ * * %-EPERM - they are locked, see kssl_suite_is_locked()
  * * %-EINVAL - lengths or flags do not fit the suite
  * * %-ENOPKG - this kernel lacks the algorithm
  * * %-ENOMEM
@@ -62,7 +72,7 @@ struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key)
 
 	if (!suite)
 		return ERR_PTR(-EOPNOTSUPP);
-	ret = check_key(key, suite);
+	ret = kssl_suite_is_locked(suite) ? -EPERM : check_key(key, suite);
 	if (!ret)
 		ret = check_secret(key, suite);
 	if (ret)
@@ -144,6 +154,32 @@ struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e)
 }
 
 /**
+ * kssl_epoch_save() - remember what the last record left to the next
+ * @e: epoch; its use is serialized by the caller
+ * @to: (out) for kssl_epoch_restore() and kfree_sensitive(); NULL where each record
+ *	stands for itself
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or %-ENOMEM.
+ */
+int kssl_epoch_save(const struct kssl_epoch *e, void **to)
+{
+	*to = e->residue_len ? kmemdup(e->residue, e->residue_len, GFP_KERNEL) : NULL;
+	return e->residue_len && !*to ? -ENOMEM : 0;
+}
+
+/**
+ * kssl_epoch_restore() - as if nothing had been sealed since
+ * @e: epoch; its use is serialized by the caller
+ * @from: what kssl_epoch_save() gave
+ */
+void kssl_epoch_restore(struct kssl_epoch *e, const void *from)
+{
+	if (from)
+		memcpy(e->residue, from, e->residue_len);
+}
+
+/**
  * kssl_epoch_cost() - how much of the key's limit a record uses up
  * @e: epoch
  * @payload_len: bytes of content
@@ -165,7 +201,7 @@ u64 kssl_epoch_cost(const struct kssl_epoch *e, unsigned int payload_len)
  */
 bool kssl_epoch_is_mte(const struct kssl_epoch *e)
 {
-	return e->suite->cipher->hash && !(e->flags & KSSL_KEY_ETM);
+	return e->suite->cipher->fmt == &kssl_fmt_cbc && !(e->flags & KSSL_KEY_ETM);
 }
 
 /**
@@ -177,5 +213,6 @@ void kssl_epoch_put(struct kssl_epoch *e)
 	if (!e || !refcount_dec_and_test(&e->ref))
 		return;
 	e->suite->cipher->fmt->teardown(e);
+	kfree_sensitive(e->residue);
 	kfree_sensitive(e);
 }

@@ -6,12 +6,17 @@
 #include <net/genetlink.h>
 #include "kssl.h"
 
+module_param_named(legacy, kssl_legacy, bool, 0444);
+MODULE_PARM_DESC(legacy, "allow SSL 3.0, RC4, DES, RC2 and export cipher suites, all of them broken");
+
 static int __init kssl_init(void)
 {
 	int ret = kssl_crypt_init();
 
 	if (ret)
 		return ret;
+	if (kssl_legacy)
+		pr_notice("kssl: SSL 3.0, RC4, DES, RC2 and export cipher suites are allowed\n");
 	ret = kssl_upcall_init();
 	if (ret)
 		goto exit_crypt;

@@ -19,7 +19,8 @@
 int kssl_policy_check(const struct kssl_policy *policy)
 {
 	const u32 known = KSSL_POLICY_ORPHAN | KSSL_POLICY_KEY_UPDATE | KSSL_POLICY_IDENTITY |
-			  KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE;
+			  KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE |
+			  KSSL_POLICY_SPLIT_EMPTY | KSSL_POLICY_NO_SPLIT;
 
 	if (policy->flags & ~known || policy->reserved)
 		return -EINVAL;
@@ -67,6 +68,8 @@ void kssl_policy_rearm(struct kssl_sock *ctx, struct kssl_dir *dir)
 	const struct kssl_policy *p = &ctx->policy;
 	u64 soft = dir == &ctx->tx.dir ? p->tx_soft : p->rx_soft;
 
+	if (!soft && dir->epoch)
+		soft = dir->epoch->suite->cipher->soft;
 	/* Early enough for a handshake with a slow peer. */
 	if (!soft)
 		soft = dir->hard == U64_MAX ? U64_MAX : dir->hard - dir->hard / 4;

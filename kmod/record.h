@@ -29,6 +29,9 @@ struct kssl_epoch;
 #define KSSL_V_HOLD_TX		0x8	/* an inbound control record holds sending */
 #define KSSL_V_HALF_CLOSE	0x10	/* close_notify closes one direction (RFC 8446 6.1) */
 #define KSSL_V_ALL_ALERTS_FATAL	0x20	/* level octet means nothing (RFC 8446 6) */
+#define KSSL_V_CHAINED_IV	0x40	/* the block before is the IV (RFC 2246 6.2.3.2) */
+#define KSSL_V_SSL3		0x80	/* MAC, padding and alerts of RFC 6101 */
+#define KSSL_V_LOCKED		0x100	/* only with the module's parameter "legacy" */
 
 /**
  * struct kssl_version - one protocol version
@@ -69,14 +72,16 @@ struct kssl_fmt {
 
 /**
  * struct kssl_cipher - a record protection; several suites share one
- * @alg: name for the Kernel Crypto API
+ * @alg: name for the Kernel Crypto API, NULL where weak.c does it
  * @fmt: record format
- * @hash: hash of the HMAC, NULL for an AEAD
+ * @hash: hash of the MAC, NULL for an AEAD
  * @key_len: cipher key
  * @salt_len: fixed part of the nonce in TLS 1.2
- * @explicit_len: nonce or IV sent with each record in TLS 1.2
+ * @explicit_len: nonce or IV sent with each record in TLS 1.2; of CBC the block
  * @tag_len: authentication tag, or MAC
+ * @locked: only with the module's parameter "legacy"
  * @limit: records that one key may protect, 0 for no limit
+ * @soft: of @limit: where a new key is asked for, 0 for three quarters
  * @unit: 0, or what @limit counts instead of records: blocks of so many octets
  * @lead: octet the transform wants before the nonce, 0 for none (CCM: L - 1,
  *	RFC 3610 2.3)
@@ -91,7 +96,9 @@ struct kssl_cipher {
 	u8 tag_len;
 	u8 unit;
 	u8 lead;
+	bool locked;
 	u32 limit;
+	u32 soft;
 };
 
 /**
@@ -112,6 +119,8 @@ extern const struct kssl_suite kssl_suites[];
 extern const unsigned int kssl_suites_count;
 const struct kssl_version *kssl_version_find(u16 wire);
 const struct kssl_suite *kssl_suite_find(u16 id, u16 version);
+extern bool kssl_legacy;
+bool kssl_suite_is_locked(const struct kssl_suite *suite);
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);
 
@@ -121,13 +130,14 @@ unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);
 #define KSSL_DIGEST_MAX		48
 
 /**
- * struct kssl_hash - a hash of the SHA family (FIPS 180-4)
+ * struct kssl_hash - a hash of the SHA family (FIPS 180-4), or MD5 (RFC 1321)
  * @alg: name for the Kernel Crypto API
  * @index: of its back end
  * @block_len: bytes of a block
  * @word_len: bytes of a word of the chaining value
  * @words: words of the chaining value
  * @digest_len: bytes of the digest
+ * @little_endian: octets of words, and of the length at the end (MD5)
  * @init: initial chaining value
  */
 struct kssl_hash {
@@ -137,6 +147,7 @@ struct kssl_hash {
 	u8 word_len;
 	u8 words;
 	u8 digest_len;
+	bool little_endian;
 	u64 init[8];
 };
 
@@ -146,27 +157,43 @@ union kssl_chain {
 	u64 w64[8];
 };
 
-extern const struct kssl_hash kssl_sha1, kssl_sha256, kssl_sha384;
+extern const struct kssl_hash kssl_md5, kssl_sha1, kssl_sha256, kssl_sha384;
 int kssl_hash_get(const struct kssl_hash *hash);
 void kssl_hash_start(const struct kssl_hash *hash, union kssl_chain *chain);
 int kssl_hash_compress(const struct kssl_hash *hash, union kssl_chain *chain, const u8 *blocks,
 		       unsigned int count);
 void kssl_hash_exit(void);
 
-/* ---- mac.c: HMAC ---- */
+/* ---- mac.c: HMAC, and the MAC of SSL 3.0 ---- */
+
+#define KSSL_MAC_LEAD_MAX	60	/* RFC 6101 5.2.3.1: SHA-1's key and its pad */
 
 /**
- * struct kssl_mac - a keyed HMAC (RFC 2104)
+ * struct kssl_mac_side - the inner or the outer hash, as the key leaves it
+ * @chain: chaining value behind @before octets
+ * @lead: octets that come next
+ */
+struct kssl_mac_side {
+	union kssl_chain chain;
+	u8 lead[KSSL_MAC_LEAD_MAX];
+};
+
+/**
+ * struct kssl_mac - a keyed HMAC (RFC 2104) or MAC of SSL 3.0 (RFC 6101 5.2.3.1)
  * @hash: its hash
- * @inner: chaining value behind the key's inner block
- * @outer: and behind the outer one
+ * @inner: of the message
+ * @outer: of the digest of that
+ * @before: octets of the key that are compressed: a block, or none
+ * @lead_len: octets used of each lead: none, unless @before is none
  * @blocks: blocks compressed so far, for whoever proves that it never depends on
  *	a secret
  */
 struct kssl_mac {
 	const struct kssl_hash *hash;
-	union kssl_chain inner;
-	union kssl_chain outer;
+	struct kssl_mac_side inner;
+	struct kssl_mac_side outer;
+	u8 before;
+	u8 lead_len;
 	u32 blocks;
 };
 
@@ -176,7 +203,7 @@ struct kssl_mac {
  * @chain: chaining value
  * @block: beginning of the next block
  * @fill: bytes of it
- * @total: bytes of the message so far
+ * @total: bytes so far, leads included
  * @err: 0, or the first error of the hash
  */
 struct kssl_mac_run {
@@ -190,6 +217,7 @@ struct kssl_mac_run {
 
 int kssl_mac_setup(struct kssl_mac *mac, const struct kssl_hash *hash, const u8 *key,
 		   unsigned int key_len);
+int kssl_mac_setup_ssl3(struct kssl_mac *mac, const struct kssl_hash *hash, const u8 *key);
 void kssl_mac_begin(struct kssl_mac_run *run, struct kssl_mac *mac);
 void kssl_mac_update(struct kssl_mac_run *run, const u8 *data, unsigned int len);
 void kssl_mac_update_sg(struct kssl_mac_run *run, struct scatterlist *sg, unsigned int offset,
@@ -198,6 +226,12 @@ int kssl_mac_final(struct kssl_mac_run *run, u8 *digest);
 #define KSSL_MAC_SLACK	7	/* readable behind a tail, which is read by words */
 int kssl_mac_final_secret(struct kssl_mac_run *run, const u8 *tail, unsigned int tail_len,
 			  u32 secret_len, u8 *digest);
+int kssl_mac_setup_record(struct kssl_epoch *e, const struct kssl_key *key);
+void kssl_mac_begin_record(struct kssl_mac_run *run, struct kssl_epoch *e, u64 seq, u8 type,
+			   u32 len);
+int kssl_mac_of_content(struct kssl_epoch *e, u64 seq, u8 type, struct scatterlist *sg,
+			unsigned int len, u8 *digest);
+unsigned int kssl_mac_whole_blocks(const struct kssl_epoch *e, unsigned int len);
 
 /* ---- record.c: headers, pure ---- */
 
@@ -268,7 +302,11 @@ bool kssl_message_is_open(const struct kssl_message *m);
  * @aead_req: request of the serial path; tx.lock (tx) or lock_sock (rx)
  * @cbc: transform of a block cipher
  * @cbc_req: likewise
+ * @weak: a cipher of weak.c
  * @mac: its MAC
+ * @residue: what each record leaves to the next: the last block (RFC 2246 6.2.3.2), or
+ *	the state of a stream cipher
+ * @residue_len: bytes of it, 0 where each record stands for itself
  * @iv: salt or whole IV
  * @nonce: per-record nonce of the request
  * @aad: additional data of the request
@@ -287,7 +325,10 @@ struct kssl_epoch {
 	struct aead_request *aead_req;
 	struct crypto_skcipher *cbc;
 	struct skcipher_request *cbc_req;
+	struct kssl_rc2 *weak;
 	struct kssl_mac mac;
+	void *residue;
+	u16 residue_len;
 	u8 iv[KSSL_IV_MAX];
 	u8 nonce[KSSL_IV_MAX];
 	u8 aad[KSSL_AAD_MAX];
@@ -297,13 +338,51 @@ struct kssl_epoch {
 
 struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key);
 struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e);
+int kssl_epoch_save(const struct kssl_epoch *e, void **to);
+void kssl_epoch_restore(struct kssl_epoch *e, const void *from);
 u64 kssl_epoch_cost(const struct kssl_epoch *e, unsigned int payload_len);
 void kssl_epoch_put(struct kssl_epoch *e);
 bool kssl_epoch_is_mte(const struct kssl_epoch *e);
 
-/* ---- fmt_aead.c, fmt_cbc.c ---- */
+/* ---- fmt_aead.c, fmt_cbc.c, fmt_stream.c ---- */
 extern const struct kssl_fmt kssl_fmt_aead;
 extern const struct kssl_fmt kssl_fmt_cbc;
+extern const struct kssl_fmt kssl_fmt_stream;
+
+/* ---- weak.c: ciphers that no kernel has, or not for every module ---- */
+
+#define KSSL_WEAK_BLOCK		8
+
+/**
+ * struct kssl_rc2 - RC2 with its key expanded (RFC 2268)
+ * @k: expanded key
+ */
+struct kssl_rc2 {
+	u16 k[64];
+};
+
+/**
+ * struct kssl_rc4 - RC4 between two octets
+ * @s: permutation
+ * @i: index
+ * @j: index
+ */
+struct kssl_rc4 {
+	u8 s[256];
+	u8 i;
+	u8 j;
+};
+
+void kssl_rc2_set_key(struct kssl_rc2 *rc2, const u8 *key, unsigned int len, unsigned int bits);
+void kssl_rc2_encrypt(const struct kssl_rc2 *rc2, u8 *block);
+void kssl_rc2_decrypt(const struct kssl_rc2 *rc2, u8 *block);
+void kssl_rc2_cbc(const struct kssl_rc2 *rc2, bool encrypt, struct scatterlist *src,
+		  struct scatterlist *dst, unsigned int len, u8 *iv);
+void kssl_rc4_set_key(struct kssl_rc4 *rc4, const u8 *key, unsigned int len);
+void kssl_rc4_crypt(struct kssl_rc4 *rc4, u8 *data, unsigned int len);
+void kssl_rc4_skip(struct kssl_rc4 *rc4, unsigned int len);
+void kssl_rc4_crypt_sg(struct kssl_rc4 *rc4, struct scatterlist *src, struct scatterlist *dst,
+		       unsigned int len);
 
 /* ---- crypt.c: the only caller of crypto_aead_*() and crypto_skcipher_*() ---- */
 int kssl_crypt_aead_setup(struct kssl_epoch *e, const u8 *key);

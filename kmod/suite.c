@@ -5,7 +5,19 @@
  */
 #include "record.h"
 
+/* The module's parameter "legacy". */
+bool kssl_legacy;
+
 static const struct kssl_version versions[] = {
+	/* RFC 6101 5.2 */
+	{ .wire = 0x0300, .record_wire = 0x0300, .max_expansion = KSSL_MAX_EXPANSION_12,
+	  .flags = KSSL_V_STRICT_VERSION | KSSL_V_CHAINED_IV | KSSL_V_SSL3 | KSSL_V_LOCKED },
+	/* RFC 2246 6.2 */
+	{ .wire = 0x0301, .record_wire = 0x0301, .max_expansion = KSSL_MAX_EXPANSION_12,
+	  .flags = KSSL_V_STRICT_VERSION | KSSL_V_CHAINED_IV },
+	/* RFC 4346 6.2 */
+	{ .wire = 0x0302, .record_wire = 0x0302, .max_expansion = KSSL_MAX_EXPANSION_12,
+	  .flags = KSSL_V_STRICT_VERSION },
 	/* RFC 5246 6.2 */
 	{ .wire = 0x0303, .record_wire = 0x0303, .max_expansion = KSSL_MAX_EXPANSION_12,
 	  .flags = KSSL_V_STRICT_VERSION },
@@ -40,6 +52,13 @@ static const struct kssl_version versions[] = {
 	.key_len = _key_len, .explicit_len = 16, .tag_len = _mac_len,		\
 }
 
+/* Blocks of 64 bits: of those 2^20 under one key (SP 800-67r2 3.3), and 2^22 by no means. */
+#define CBC_64(_alg, _key_len, _hash, _mac_len, _locked) {			\
+	.alg = _alg, .fmt = &kssl_fmt_cbc, .hash = &(_hash), .locked = _locked,	\
+	.key_len = _key_len, .explicit_len = 8, .tag_len = _mac_len,		\
+	.unit = 8, .limit = 1 << 22, .soft = 1 << 20,				\
+}
+
 static const struct kssl_cipher aes_128_gcm = GCM("gcm(aes)", 16);
 static const struct kssl_cipher aes_256_gcm = GCM("gcm(aes)", 32);
 static const struct kssl_cipher aes_128_ccm = CCM("ccm(aes)", 16, 16);
@@ -72,6 +91,19 @@ static const struct kssl_cipher camellia_256_sha384 = CBC("cbc(camellia)", 32, k
 static const struct kssl_cipher aria_128_sha256 = CBC("cbc(aria)", 16, kssl_sha256, 32);
 static const struct kssl_cipher aria_256_sha384 = CBC("cbc(aria)", 32, kssl_sha384, 48);
 
+static const struct kssl_cipher des3_sha = CBC_64("cbc(des3_ede)", 24, kssl_sha1, 20, false);
+static const struct kssl_cipher des_sha = CBC_64("cbc(des)", 8, kssl_sha1, 20, true);
+/* RFC 2246 C: the 5 octets of an export key are stretched to 16 by the handshake. */
+static const struct kssl_cipher rc2_md5 = CBC_64(NULL, 16, kssl_md5, 16, true);
+
+static const struct kssl_cipher rc4_md5 = {
+	.fmt = &kssl_fmt_stream, .hash = &kssl_md5, .locked = true, .key_len = 16, .tag_len = 16,
+};
+
+static const struct kssl_cipher rc4_sha = {
+	.fmt = &kssl_fmt_stream, .hash = &kssl_sha1, .locked = true, .key_len = 16, .tag_len = 20,
+};
+
 const struct kssl_suite kssl_suites[] = {
 	/* RFC 5288 3; RSA, then DHE_RSA */
 	{ 0x009c, 0x0303, &aes_128_gcm },
@@ -102,18 +134,26 @@ const struct kssl_suite kssl_suites[] = {
 	{ 0xc0ae, 0x0303, &aes_128_ccm_8 },
 	{ 0xc0af, 0x0303, &aes_256_ccm_8 },
 	/* RFC 5246 A.5; RSA and DHE_RSA */
-	{ 0x002f, 0x0303, &aes_128_sha },
-	{ 0x0033, 0x0303, &aes_128_sha },
-	{ 0x0035, 0x0303, &aes_256_sha },
-	{ 0x0039, 0x0303, &aes_256_sha },
+	{ 0x002f, 0x0300, &aes_128_sha }, { 0x002f, 0x0301, &aes_128_sha },
+	{ 0x002f, 0x0302, &aes_128_sha }, { 0x002f, 0x0303, &aes_128_sha },
+	{ 0x0033, 0x0300, &aes_128_sha }, { 0x0033, 0x0301, &aes_128_sha },
+	{ 0x0033, 0x0302, &aes_128_sha }, { 0x0033, 0x0303, &aes_128_sha },
+	{ 0x0035, 0x0300, &aes_256_sha }, { 0x0035, 0x0301, &aes_256_sha },
+	{ 0x0035, 0x0302, &aes_256_sha }, { 0x0035, 0x0303, &aes_256_sha },
+	{ 0x0039, 0x0300, &aes_256_sha }, { 0x0039, 0x0301, &aes_256_sha },
+	{ 0x0039, 0x0302, &aes_256_sha }, { 0x0039, 0x0303, &aes_256_sha },
 	{ 0x003c, 0x0303, &aes_128_sha256 },
 	{ 0x003d, 0x0303, &aes_256_sha256 },
 	{ 0x0067, 0x0303, &aes_128_sha256 },
 	{ 0x006b, 0x0303, &aes_256_sha256 },
 	/* RFC 8422 6; ECDHE_ECDSA, then ECDHE_RSA */
+	{ 0xc009, 0x0301, &aes_128_sha }, { 0xc009, 0x0302, &aes_128_sha },
 	{ 0xc009, 0x0303, &aes_128_sha },
+	{ 0xc00a, 0x0301, &aes_256_sha }, { 0xc00a, 0x0302, &aes_256_sha },
 	{ 0xc00a, 0x0303, &aes_256_sha },
+	{ 0xc013, 0x0301, &aes_128_sha }, { 0xc013, 0x0302, &aes_128_sha },
 	{ 0xc013, 0x0303, &aes_128_sha },
+	{ 0xc014, 0x0301, &aes_256_sha }, { 0xc014, 0x0302, &aes_256_sha },
 	{ 0xc014, 0x0303, &aes_256_sha },
 	/* RFC 5289 3.1; ECDHE_ECDSA, then ECDHE_RSA */
 	{ 0xc023, 0x0303, &aes_128_sha256 },
@@ -121,10 +161,14 @@ const struct kssl_suite kssl_suites[] = {
 	{ 0xc027, 0x0303, &aes_128_sha256 },
 	{ 0xc028, 0x0303, &aes_256_sha384 },
 	/* RFC 5932 2; RSA and DHE_RSA */
-	{ 0x0041, 0x0303, &camellia_128_sha },
-	{ 0x0045, 0x0303, &camellia_128_sha },
-	{ 0x0084, 0x0303, &camellia_256_sha },
-	{ 0x0088, 0x0303, &camellia_256_sha },
+	{ 0x0041, 0x0300, &camellia_128_sha }, { 0x0041, 0x0301, &camellia_128_sha },
+	{ 0x0041, 0x0302, &camellia_128_sha }, { 0x0041, 0x0303, &camellia_128_sha },
+	{ 0x0045, 0x0300, &camellia_128_sha }, { 0x0045, 0x0301, &camellia_128_sha },
+	{ 0x0045, 0x0302, &camellia_128_sha }, { 0x0045, 0x0303, &camellia_128_sha },
+	{ 0x0084, 0x0300, &camellia_256_sha }, { 0x0084, 0x0301, &camellia_256_sha },
+	{ 0x0084, 0x0302, &camellia_256_sha }, { 0x0084, 0x0303, &camellia_256_sha },
+	{ 0x0088, 0x0300, &camellia_256_sha }, { 0x0088, 0x0301, &camellia_256_sha },
+	{ 0x0088, 0x0302, &camellia_256_sha }, { 0x0088, 0x0303, &camellia_256_sha },
 	{ 0x00ba, 0x0303, &camellia_128_sha256 },
 	{ 0x00be, 0x0303, &camellia_128_sha256 },
 	{ 0x00c0, 0x0303, &camellia_256_sha256 },
@@ -167,6 +211,34 @@ const struct kssl_suite kssl_suites[] = {
 	{ 0x1303, 0x0304, &chacha20_poly1305, &kssl_sha256 },
 	{ 0x1304, 0x0304, &aes_128_ccm, &kssl_sha256 },
 	{ 0x1305, 0x0304, &aes_128_ccm_8, &kssl_sha256 },
+	/* RFC 5246 A.5, RFC 8422 6; RSA, DHE_RSA, ECDHE_ECDSA, ECDHE_RSA */
+	{ 0x000a, 0x0300, &des3_sha }, { 0x000a, 0x0301, &des3_sha },
+	{ 0x000a, 0x0302, &des3_sha }, { 0x000a, 0x0303, &des3_sha },
+	{ 0x0016, 0x0300, &des3_sha }, { 0x0016, 0x0301, &des3_sha },
+	{ 0x0016, 0x0302, &des3_sha }, { 0x0016, 0x0303, &des3_sha },
+	{ 0xc008, 0x0301, &des3_sha }, { 0xc008, 0x0302, &des3_sha },
+	{ 0xc008, 0x0303, &des3_sha },
+	{ 0xc012, 0x0301, &des3_sha }, { 0xc012, 0x0302, &des3_sha },
+	{ 0xc012, 0x0303, &des3_sha },
+	/* Likewise, RSA with MD5 and SHA first; RFC 7465 forbids them */
+	{ 0x0004, 0x0300, &rc4_md5 }, { 0x0004, 0x0301, &rc4_md5 },
+	{ 0x0004, 0x0302, &rc4_md5 }, { 0x0004, 0x0303, &rc4_md5 },
+	{ 0x0005, 0x0300, &rc4_sha }, { 0x0005, 0x0301, &rc4_sha },
+	{ 0x0005, 0x0302, &rc4_sha }, { 0x0005, 0x0303, &rc4_sha },
+	{ 0xc007, 0x0301, &rc4_sha }, { 0xc007, 0x0302, &rc4_sha },
+	{ 0xc007, 0x0303, &rc4_sha },
+	{ 0xc011, 0x0301, &rc4_sha }, { 0xc011, 0x0302, &rc4_sha },
+	{ 0xc011, 0x0303, &rc4_sha },
+	/* RFC 4346 A.5, RFC 5469; RSA, DHE_RSA */
+	{ 0x0009, 0x0300, &des_sha }, { 0x0009, 0x0301, &des_sha },
+	{ 0x0009, 0x0302, &des_sha },
+	{ 0x0015, 0x0300, &des_sha }, { 0x0015, 0x0301, &des_sha },
+	{ 0x0015, 0x0302, &des_sha },
+	/* RFC 2246 A.5: RC4, RC2 and DES (RSA, DHE_RSA) with keys of 40 bits, stretched */
+	{ 0x0003, 0x0300, &rc4_md5 }, { 0x0003, 0x0301, &rc4_md5 },
+	{ 0x0006, 0x0300, &rc2_md5 }, { 0x0006, 0x0301, &rc2_md5 },
+	{ 0x0008, 0x0300, &des_sha }, { 0x0008, 0x0301, &des_sha },
+	{ 0x0014, 0x0300, &des_sha }, { 0x0014, 0x0301, &des_sha },
 	/* RFC 8998 2; their key schedule is on SM3 */
 	{ 0x00c6, 0x0304, &sm4_gcm },
 	{ 0x00c7, 0x0304, &sm4_ccm },
@@ -208,18 +280,31 @@ const struct kssl_suite *kssl_suite_find(u16 id, u16 version)
 }
 
 /**
+ * kssl_suite_is_locked() - is the suite one for the module's parameter "legacy"?
+ * @suite: row of the table
+ *
+ * Return: true if it is, and the module was loaded without it.
+ */
+bool kssl_suite_is_locked(const struct kssl_suite *suite)
+{
+	return !kssl_legacy && (suite->cipher->locked ||
+				kssl_version_find(suite->version)->flags & KSSL_V_LOCKED);
+}
+
+/**
  * kssl_suite_iv_len() - length of the fixed part of the nonce
  * @suite: row of the table
  *
  * Return: bytes that struct kssl_key.iv must have: the salt where part of the
  * nonce travels in the record, else the whole nonce (RFC 8446 5.3, RFC 7905 2);
- * none where each record brings its IV (RFC 5246 6.2.3.2).
+ * none where each record brings its IV (RFC 5246 6.2.3.2), one block where that of the
+ * first record is all (RFC 2246 6.3).
  */
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 {
 	const struct kssl_version *ver = kssl_version_find(suite->version);
 
-	if (!(ver->flags & KSSL_V_INNER_TYPE) && suite->cipher->explicit_len)
+	if (!(ver->flags & (KSSL_V_INNER_TYPE | KSSL_V_CHAINED_IV)))
 		return suite->cipher->salt_len;
 	return suite->cipher->salt_len + suite->cipher->explicit_len;
 }

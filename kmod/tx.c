@@ -39,6 +39,52 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 
 /* ---- seal ---- */
 
+/* Room for what sealing puts behind a content of @payload_len; bytes of it, or -errno. */
+static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
+			  unsigned int payload_len)
+{
+	unsigned int len = e->suite->cipher->fmt->suffix_len(e, payload_len);
+	struct page *page;
+	unsigned int offset;
+
+	return kssl_buf_reserve(buf, len, len, true, &page, &offset);
+}
+
+/* kssl_tx_seal(), the suffix of @suffix_len bytes being reserved. */
+static int seal(struct kssl_dir *dir, struct kssl_buf *buf, u8 type, unsigned int suffix_len)
+{
+	struct kssl_epoch *e = dir->epoch;
+	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
+	struct scatterlist sg[KSSL_BUF_SEGS + 1];
+	unsigned int i, entries = 1;
+	int ret;
+
+	sg_init_table(sg, KSSL_BUF_SEGS + 1);
+	for (i = 0; i < buf->segs; i++) {
+		unsigned int skip = i ? 0 : prefix_len;
+
+		/* The header may be alone in its page, and ciphers trip over empty entries. */
+		if (buf->seg[i].bv_len > skip)
+			sg_set_page(&sg[entries++], buf->seg[i].bv_page,
+				    buf->seg[i].bv_len - skip, buf->seg[i].bv_offset + skip);
+	}
+	sg_mark_end(&sg[entries - 1]);
+	ret = e->suite->cipher->fmt->seal(e, dir->seq, dir->nonce, type,
+					  page_address(buf->seg[0].bv_page) + buf->seg[0].bv_offset,
+					  sg, buf->payload_len);
+	if (ret)
+		return -EIO;	/* not -ENOMEM: the buffer may be half encrypted */
+
+	buf->len = prefix_len + buf->payload_len + suffix_len;
+	dir->seq++;
+	dir->nonce++;
+	dir->records++;
+	dir->used += kssl_epoch_cost(e, buf->payload_len);
+	if (type == KSSL_TYPE_APPLICATION_DATA)
+		dir->bytes += buf->payload_len;
+	return 0;
+}
+
 /**
  * kssl_tx_seal() - make a finished record
  * @ctx: connection
@@ -55,47 +101,109 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
  */
 int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *buf, u8 type)
 {
-	struct kssl_epoch *e = dir->epoch;
-	unsigned int prefix_len = KSSL_HEADER_LEN + e->prefix_len;
-	struct scatterlist sg[KSSL_BUF_SEGS + 1];
-	const struct kssl_fmt *fmt = e->suite->cipher->fmt;
-	unsigned int suffix_len = fmt->suffix_len(e, buf->payload_len);
-	unsigned int i, offset, entries = 1;
-	struct page *page;
-	int ret;
+	int suffix_len;
 
 	lockdep_assert_held(&ctx->tx.lock);
 	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
+	suffix_len = reserve_suffix(dir->epoch, buf, buf->payload_len);
+	return suffix_len < 0 ? suffix_len : seal(dir, buf, type, suffix_len);
+}
 
-	ret = kssl_buf_reserve(buf, suffix_len, suffix_len, true, &page, &offset);
-	if (ret < 0)
-		return ret;
+/*
+ * Does a record of application data go out as two?  An attacker who knows the IV of what
+ * he has sent next learns from one octet at most (CVE-2011-3389).
+ */
+static bool needs_split(const struct kssl_sock *ctx, const struct kssl_buf *buf)
+{
+	const struct kssl_epoch *e = ctx->tx.dir.epoch;
+	u32 flags = READ_ONCE(ctx->policy.flags);
 
-	sg_init_table(sg, KSSL_BUF_SEGS + 1);
-	for (i = 0; i < buf->segs; i++) {
-		unsigned int skip = i ? 0 : prefix_len;
+	if (likely(!(e->ver->flags & KSSL_V_CHAINED_IV)) || e->suite->cipher->fmt != &kssl_fmt_cbc)
+		return false;
+	return !(flags & KSSL_POLICY_NO_SPLIT) &&
+	       buf->payload_len > !(flags & KSSL_POLICY_SPLIT_EMPTY);
+}
 
-		/* The header may be alone in its page, and ciphers trip over empty entries. */
-		if (buf->seg[i].bv_len > skip)
-			sg_set_page(&sg[entries++], buf->seg[i].bv_page,
-				    buf->seg[i].bv_len - skip, buf->seg[i].bv_offset + skip);
-	}
-	sg_mark_end(&sg[entries - 1]);
-	ret = fmt->seal(e, dir->seq, dir->nonce, type,
-			page_address(buf->seg[0].bv_page) + buf->seg[0].bv_offset, sg,
-			buf->payload_len);
+/* Of the content the first octet. */
+static struct bio_vec *find_first(struct kssl_buf *buf, unsigned int *offset)
+{
+	/* The header may be alone in its page. */
+	bool alone = buf->seg[0].bv_len == KSSL_HEADER_LEN;
+
+	*offset = alone ? 0 : KSSL_HEADER_LEN;
+	return &buf->seg[alone];
+}
+
+/* Take it away; what is before moves on by one. */
+static void cut_first(struct kssl_buf *buf)
+{
+	unsigned int offset;
+	struct bio_vec *seg = find_first(buf, &offset);
+
+	seg->bv_offset++;
+	seg->bv_len--;
+	buf->payload_len--;
+}
+
+/* The record that goes before @buf, not sealed; or -errno. */
+static struct kssl_buf *make_first(struct kssl_sock *ctx, struct kssl_buf *buf)
+{
+	struct kssl_buf *first = kssl_buf_new(KSSL_HEADER_LEN, false);
+	unsigned int offset;
+	struct bio_vec *seg = find_first(buf, &offset);
+	int ret = 0;
+
+	if (!first)
+		return ERR_PTR(-ENOMEM);
+	if (!(ctx->policy.flags & KSSL_POLICY_SPLIT_EMPTY))
+		ret = kssl_buf_add(first, page_address(seg->bv_page) + seg->bv_offset + offset, 1);
+	if (!ret)
+		return first;
+	kssl_buf_free(first);
+	return ERR_PTR(ret);
+}
+
+static int seal_two(struct kssl_dir *dir, struct kssl_buf *first, struct kssl_buf *buf)
+{
+	int first_len = reserve_suffix(dir->epoch, first, first->payload_len);
+	int len = first_len < 0 ? first_len :
+		  reserve_suffix(dir->epoch, buf, buf->payload_len - first->payload_len);
+	int ret;
+
+	if (len < 0)
+		return len;
+	ret = seal(dir, first, KSSL_TYPE_APPLICATION_DATA, first_len);
 	if (ret)
-		return -EIO;	/* not -ENOMEM: the buffer may be half encrypted */
+		return ret;
+	if (first->payload_len)
+		cut_first(buf);
+	return seal(dir, buf, KSSL_TYPE_APPLICATION_DATA, len);
+}
 
-	buf->len = prefix_len + buf->payload_len + suffix_len;
-	dir->seq++;
-	dir->nonce++;
-	dir->records++;
-	dir->used += kssl_epoch_cost(e, buf->payload_len);
-	if (type == KSSL_TYPE_APPLICATION_DATA)
-		dir->bytes += buf->payload_len;
-	return 0;
+/* As kssl_tx_seal(), of application data; *@first is what goes before it, or NULL. */
+static int seal_data(struct kssl_sock *ctx, struct kssl_buf *buf, struct kssl_buf **first)
+{
+	struct kssl_dir *dir = &ctx->tx.dir;
+	int ret;
+
+	*first = NULL;
+	if (!needs_split(ctx, buf))
+		return kssl_tx_seal(ctx, dir, buf, KSSL_TYPE_APPLICATION_DATA);
+	if (dir->seq >= U64_MAX - 1)
+		return -EKEYEXPIRED;
+	*first = make_first(ctx, buf);
+	if (IS_ERR(*first)) {
+		ret = PTR_ERR(*first);
+		*first = NULL;
+		return ret;
+	}
+	ret = seal_two(dir, *first, buf);
+	if (ret) {
+		kssl_buf_free(*first);
+		*first = NULL;
+	}
+	return ret;
 }
 
 /* What cannot be sealed ends the connection; but a lack of memory is no reason. */
@@ -120,16 +228,18 @@ static int fail_to_seal(struct kssl_sock *ctx, int ret)
  */
 int kssl_tx_seal_open(struct kssl_sock *ctx)
 {
-	struct kssl_buf *buf = ctx->tx.open;
+	struct kssl_buf *buf = ctx->tx.open, *first;
 	int ret;
 
 	if (!buf)
 		return 0;
-	ret = kssl_tx_seal(ctx, &ctx->tx.dir, buf, KSSL_TYPE_APPLICATION_DATA);
+	ret = seal_data(ctx, buf, &first);
 	if (ret == -ENOMEM || ret == -ENOBUFS)
 		return ret;
 	kssl_tx_set_open(&ctx->tx, NULL);
 	if (!ret) {
+		if (first)
+			kssl_tx_queue(ctx, first);
 		kssl_tx_queue(ctx, buf);
 		return 0;
 	}
@@ -433,6 +543,13 @@ static int settle(struct kssl_sock *ctx, bool now)
 	}
 	if (tx->hold || (!now && !list_empty(&tx->queue)))
 		return -EAGAIN;
+	if ((tx->due & KSSL_DUE_REFUSAL) && (tx->dir.epoch->ver->flags & KSSL_V_SSL3)) {
+		/* RFC 6101 5.4.2 has no alert for it but the last one. */
+		tx->due = 0;
+		kssl_fail(ctx, EPROTO, KSSL_WHO_KERNEL, KSSL_ALERT_HANDSHAKE_FAILURE,
+			  "the peer renegotiates, which SSL 3.0 cannot refuse");
+		return 0;
+	}
 	if (tx->due & KSSL_DUE_REFUSAL)
 		ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_NO_RENEGOTIATION);
 	if (!ret && (tx->due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST)))
@@ -556,7 +673,9 @@ static int tx_next_record(struct kssl_sock *ctx, long *timeo)
 /* Seal the record just filled and hand it to TCP. */
 static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, bool more)
 {
-	int ret = kssl_tx_seal(ctx, &ctx->tx.dir, buf, type);
+	struct kssl_buf *first = NULL;
+	int ret = type == KSSL_TYPE_APPLICATION_DATA ? seal_data(ctx, buf, &first) :
+		  kssl_tx_seal(ctx, &ctx->tx.dir, buf, type);
 
 	if (ret == -ENOMEM || ret == -ENOBUFS)
 		return ret;
@@ -567,6 +686,8 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		kssl_buf_free(buf);
 		ret = fail_to_seal(ctx, ret);
 	} else {
+		if (first)
+			kssl_tx_queue(ctx, first);
 		kssl_tx_queue(ctx, buf);
 		/* What TCP cannot take now is queued; the bytes count as sent. */
 		kssl_tx_push(ctx, more ? MSG_MORE : 0);

@@ -120,21 +120,24 @@
 #define KSSL_IV_MAX		16
 #define KSSL_MAC_KEY_MAX	48
 #define KSSL_SECRET_MAX		48
+#define KSSL_RC4_SPENT_MAX	65536
 
 /**
  * struct kssl_key - keys of one direction
  * @size: sizeof(struct kssl_key) as the caller knows it
- * @version: protocol version as on the wire, 0x0303 or 0x0304
+ * @version: protocol version as on the wire, 0x0300 to 0x0304
  * @suite: IANA cipher suite number
  * @flags: KSSL_KEY_*; unknown bits are EINVAL
  * @key_len: bytes used of @key, must be what the suite says
- * @iv_len: bytes used of @iv: the GCM/CCM salt (4), the whole IV (12), or none for
- *	CBC, where each record brings its own
+ * @iv_len: bytes used of @iv: the GCM/CCM salt (4), the whole IV (12); of CBC none
+ *	where each record brings its own, a block up to TLS 1.0: the last one of the
+ *	record before
  * @mac_key_len: bytes used of @mac_key, 0 for AEAD suites
  * @reserved: zero
  * @seq: sequence number of the next record
  * @nonce: explicit nonce of the next record sent (TLS 1.2 GCM and CCM only,
- *	RFC 5288 3); ignored on receive and for other suites
+ *	RFC 5288 3); of RC4: octets of the key stream that are spent, at most
+ *	KSSL_RC4_SPENT_MAX; else ignored
  * @key: cipher key
  * @iv: fixed part of the nonce
  * @mac_key: MAC key
@@ -143,6 +146,9 @@
  * @secret: traffic secret that @key and @iv were derived from (RFC 8446 7.3); with
  *	it the kernel can do a KeyUpdate itself.  EOPNOTSUPP for suites with SM3; not
  *	kept where the kernel lacks the hash
+ *
+ * SSL 3.0, RC4, DES, RC2 and what was exported with 40 bits (RFC 2246 A.5) are EPERM
+ * unless the module was loaded with legacy=1.
  *
  * Keys go in and never come out.
  */
@@ -356,6 +362,14 @@ struct kssl_policy {
 #define KSSL_POLICY_IDENTITY	0x4	/* recvmsg() gives KSSL_IDENTITY */
 #define KSSL_POLICY_INSECURE_EOF 0x8	/* FIN without close_notify is an end of file */
 #define KSSL_POLICY_HALF_CLOSE	0x10	/* TLS 1.2: a received close_notify does not end sending */
+#define KSSL_POLICY_SPLIT_EMPTY	0x20	/* TLS 1.0: an empty record before each, see below */
+#define KSSL_POLICY_NO_SPLIT	0x40	/* TLS 1.0: records as they are */
+
+/*
+ * Up to TLS 1.0 whoever sees a CBC record knows the IV of the next one, and may choose
+ * what it protects (CVE-2011-3389).  So a record of application data is sent as two, the
+ * first with one octet, or with none for KSSL_POLICY_SPLIT_EMPTY.
+ */
 
 /*
  * KSSL_RENEGOTIATE asks the helper for a handshake, as connect(2) asks TCP: set waits
