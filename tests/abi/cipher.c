@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <openssl/evp.h>
+#include <openssl/provider.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,9 @@
 
 /* ---- suites ---- */
 
+#define SSL3	0x0300
+#define TLS10	0x0301
+#define TLS11	0x0302
 #define TLS12	0x0303
 #define TLS13	0x0304
 
@@ -63,6 +67,36 @@ static const struct {
 	{ { "chacha20", CHACHA, 32, 16, NULL }, TLS13, { 0x1303 } },
 	{ { "aes", CCM, 16, 16, NULL }, TLS13, { 0x1304 } },
 	{ { "aes", CCM, 16, 8, NULL }, TLS13, { 0x1305 } },
+	/* RFC 2246 A.5, RFC 4492 6, RFC 3268 2, RFC 4132 2; what is the same in TLS 1.2 is above */
+	{ { "aes", CBC, 16, 20, "SHA1" }, TLS11, { 0x002f, 0x0033, 0xc009, 0xc013 } },
+	{ { "aes", CBC, 32, 20, "SHA1" }, TLS11, { 0x0035, 0x0039, 0xc00a, 0xc014 } },
+	{ { "camellia", CBC, 16, 20, "SHA1" }, TLS11, { 0x0041, 0x0045 } },
+	{ { "camellia", CBC, 32, 20, "SHA1" }, TLS11, { 0x0084, 0x0088 } },
+	{ { "aes", CBC, 16, 20, "SHA1" }, TLS10, { 0x002f, 0x0033, 0xc009, 0xc013 } },
+	{ { "aes", CBC, 32, 20, "SHA1" }, TLS10, { 0x0035, 0x0039, 0xc00a, 0xc014 } },
+	{ { "camellia", CBC, 16, 20, "SHA1" }, TLS10, { 0x0041, 0x0045 } },
+	{ { "camellia", CBC, 32, 20, "SHA1" }, TLS10, { 0x0084, 0x0088 } },
+	{ { "aes", CBC, 16, 20, "SHA1" }, SSL3, { 0x002f, 0x0033 } },
+	{ { "aes", CBC, 32, 20, "SHA1" }, SSL3, { 0x0035, 0x0039 } },
+	{ { "camellia", CBC, 16, 20, "SHA1" }, SSL3, { 0x0041, 0x0045 } },
+	{ { "camellia", CBC, 32, 20, "SHA1" }, SSL3, { 0x0084, 0x0088 } },
+	{ { "des3_ede", CBC, 24, 20, "SHA1" }, TLS12, { 0x000a, 0x0016, 0xc008, 0xc012 } },
+	{ { "des3_ede", CBC, 24, 20, "SHA1" }, TLS11, { 0x000a, 0x0016, 0xc008, 0xc012 } },
+	{ { "des3_ede", CBC, 24, 20, "SHA1" }, TLS10, { 0x000a, 0x0016, 0xc008, 0xc012 } },
+	{ { "des3_ede", CBC, 24, 20, "SHA1" }, SSL3, { 0x000a, 0x0016 } },
+	{ { "des", CBC, 8, 20, "SHA1" }, TLS11, { 0x0009, 0x0015 } },
+	{ { "des", CBC, 8, 20, "SHA1" }, TLS10, { 0x0009, 0x0015, 0x0008, 0x0014 } },
+	{ { "des", CBC, 8, 20, "SHA1" }, SSL3, { 0x0009, 0x0015, 0x0008, 0x0014 } },
+	{ { "rc2", CBC, 16, 16, "MD5" }, TLS10, { 0x0006 } },
+	{ { "rc2", CBC, 16, 16, "MD5" }, SSL3, { 0x0006 } },
+	{ { "rc4", STREAM, 16, 16, "MD5" }, TLS12, { 0x0004 } },
+	{ { "rc4", STREAM, 16, 20, "SHA1" }, TLS12, { 0x0005, 0xc007, 0xc011 } },
+	{ { "rc4", STREAM, 16, 16, "MD5" }, TLS11, { 0x0004 } },
+	{ { "rc4", STREAM, 16, 20, "SHA1" }, TLS11, { 0x0005, 0xc007, 0xc011 } },
+	{ { "rc4", STREAM, 16, 16, "MD5" }, TLS10, { 0x0004, 0x0003 } },
+	{ { "rc4", STREAM, 16, 20, "SHA1" }, TLS10, { 0x0005, 0xc007, 0xc011 } },
+	{ { "rc4", STREAM, 16, 16, "MD5" }, SSL3, { 0x0004, 0x0003 } },
+	{ { "rc4", STREAM, 16, 20, "SHA1" }, SSL3, { 0x0005 } },
 	/* RFC 8998 2 */
 	{ { "sm4", GCM, 16, 16, NULL }, TLS13, { 0x00c6 } },
 	{ { "sm4", CCM, 16, 16, NULL }, TLS13, { 0x00c7 } },
@@ -94,6 +128,41 @@ const struct protection *protection_of(uint16_t id, uint16_t version)
 	check_failed(__FILE__, __LINE__, "suite %04x/%04x is unknown to the reference", id, version);
 }
 
+size_t block_of(const struct protection *p)
+{
+	return !strcmp(p->cipher, "des3_ede") || !strcmp(p->cipher, "des") || !strcmp(p->cipher, "rc2") ?
+	       8 : BLOCK;
+}
+
+size_t iv_len_of(const struct protection *p, uint16_t version)
+{
+	switch (p->mode) {
+	case STREAM:
+		return 0;
+	case CBC:
+		return version <= TLS10 ? block_of(p) : 0;
+	default:
+		return version == TLS13 || p->mode == CHACHA ? 12 : 4;
+	}
+}
+
+int is_old(const struct protection *p, uint16_t version)
+{
+	return version < TLS12 || p->mode == STREAM || block_of(p) == 8;
+}
+
+int is_locked(uint16_t id, uint16_t version)
+{
+	static const char *const broken[] = { "des", "rc2", "rc4" };
+	const char *cipher = protection_of(id, version)->cipher;
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		if (!strcmp(cipher, broken[i]))
+			return 1;
+	return version == SSL3;
+}
+
 /* ---- EVP ---- */
 
 static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -112,6 +181,9 @@ static EVP_CIPHER *fetch_name(const char *name)
 		CHECK(i + 1 < sizeof(cache) / sizeof(cache[0]));
 	if (!cache[i].name[0]) {
 		strcpy(cache[i].name, name);
+		/* DES, RC2 and RC4 are there; with it no other comes by itself. */
+		if (!i)
+			CHECK(OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_load(NULL, "legacy"));
 		cache[i].cipher = EVP_CIPHER_fetch(NULL, name, NULL);
 	}
 	pthread_mutex_unlock(&cache_lock);
@@ -123,8 +195,16 @@ static EVP_CIPHER *fetch(const struct protection *p, const char *mode)
 {
 	char name[40];
 
-	if (p->mode == CHACHA)
-		snprintf(name, sizeof(name), "ChaCha20-Poly1305");
+	static const char *const others[][2] = {
+		{ "chacha20", "ChaCha20-Poly1305" }, { "des3_ede", "DES-EDE3-CBC" }, { "des", "DES-CBC" },
+		{ "rc2", "RC2-CBC" }, { "rc4", "RC4" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < 5 && strcmp(p->cipher, others[i][0]); i++)
+		;
+	if (i < 5)
+		snprintf(name, sizeof(name), "%s", others[i][1]);
 	else if (!strcmp(p->cipher, "sm4"))
 		snprintf(name, sizeof(name), "sm4-%s", mode);
 	else
@@ -155,6 +235,26 @@ void cbc(const struct protection *p, int encrypt, const uint8_t *key, const uint
 	run_blocks(p, "cbc", encrypt, key, iv, data, len);
 }
 
+void stream(const struct protection *p, const uint8_t *key, size_t spent, uint8_t *data, size_t len)
+{
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	EVP_CIPHER *cipher = fetch(p, "");
+	uint8_t waste = 0;
+	int out;
+
+	CHECK(ctx && cipher && EVP_CipherInit_ex(ctx, cipher, NULL, key, NULL, 1));
+	while (spent--)
+		CHECK(EVP_CipherUpdate(ctx, &waste, &out, &waste, 1));
+	CHECK(EVP_CipherUpdate(ctx, data, &out, data, len));
+	EQ(out, len);
+	EVP_CIPHER_CTX_free(ctx);
+}
+
+void digest(const struct protection *p, const uint8_t *data, size_t len, uint8_t *to)
+{
+	CHECK(EVP_Digest(data, len, to, NULL, EVP_get_digestbyname(p->hash), NULL));
+}
+
 /* A MAC of that hash, without a key. */
 static EVP_MAC_CTX *new_mac(const char *hash)
 {
@@ -175,7 +275,7 @@ static EVP_MAC_CTX *find_mac(const char *hash)
 	static struct {
 		const char *hash;
 		EVP_MAC_CTX *ctx;
-	} cache[4];
+	} cache[8];
 	EVP_MAC_CTX *ctx;
 	unsigned int i;
 

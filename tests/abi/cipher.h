@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum mode { GCM, CCM, CHACHA, CBC };
+enum mode { GCM, CCM, CHACHA, CBC, STREAM };
 
 /**
  * struct protection - what protects records; several suites share one
@@ -37,6 +37,14 @@ struct protection {
  */
 const struct protection *suite_at(unsigned int i, uint16_t *id, uint16_t *version);
 const struct protection *protection_of(uint16_t id, uint16_t version);
+/* Octets of a block of the cipher. */
+size_t block_of(const struct protection *p);
+/* Octets of IV or salt that come with its key. */
+size_t iv_len_of(const struct protection *p, uint16_t version);
+/* Is it older than TLS 1.2, or what only that has kept?  Such have a program of their own. */
+int is_old(const struct protection *p, uint16_t version);
+/* Does it take the module's parameter "legacy"? */
+int is_locked(uint16_t id, uint16_t version);
 
 /* Encrypt or decrypt @len bytes in place, with the tag in @tag. 0 if not authentic. */
 int aead(const struct protection *p, int encrypt, const uint8_t *key, const uint8_t *nonce,
@@ -44,6 +52,10 @@ int aead(const struct protection *p, int encrypt, const uint8_t *key, const uint
 /* Whole blocks, in place. */
 void cbc(const struct protection *p, int encrypt, const uint8_t *key, const uint8_t *iv,
 	 uint8_t *data, size_t len);
+/* RC4, @spent octets of its key stream into it, in place. */
+void stream(const struct protection *p, const uint8_t *key, size_t spent, uint8_t *data, size_t len);
+/* The hash of a protection, as it is. */
+void digest(const struct protection *p, const uint8_t *data, size_t len, uint8_t *to);
 /* Key and MAC are as long as the protection says. */
 void hmac(const struct protection *p, const uint8_t *key, const uint8_t *data, size_t len,
 	  uint8_t *mac);

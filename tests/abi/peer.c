@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The reference record layer: RFC 5246 6.2.3.2 and 6.2.3.3, RFC 5288 3, RFC 6655 3,
- * RFC 7366 3, RFC 7905 2, RFC 8446 5.2 to 5.4.
+ * The reference record layer: RFC 6101 5.2.3, RFC 2246 6.2.3.2, RFC 5246 6.2.3.2 and
+ * 6.2.3.3, RFC 5288 3, RFC 6655 3, RFC 7366 3, RFC 7905 2, RFC 8446 5.2 to 5.4.
  */
 #include <linux/sockios.h>
 #include <openssl/rand.h>
@@ -12,8 +12,6 @@
 #include "cipher.h"
 #include "peer.h"
 #include "tap.h"
-
-#define BLOCK	16
 
 static const struct protection *of(const struct keys *k)
 {
@@ -30,11 +28,28 @@ static int is_etm_key(const struct keys *k)
 	return k->flags & KSSL_KEY_ETM;
 }
 
+static size_t block(const struct keys *k)
+{
+	return block_of(of(k));
+}
+
+static int is_ssl3(const struct keys *k)
+{
+	return k->suite.version == 0x0300;
+}
+
+/* Of a record. */
+static uint16_t version_of(const struct keys *k)
+{
+	return is_tls13(k) ? 0x0303 : k->suite.version;
+}
+
 size_t explicit_len(const struct keys *k)
 {
 	switch (of(k)->mode) {
 	case CBC:
-		return BLOCK;
+		return block(k) - k->suite.iv_len;
+	case STREAM:
 	case CHACHA:
 		return 0;
 	default:
@@ -44,7 +59,7 @@ size_t explicit_len(const struct keys *k)
 
 size_t least_padding(const struct keys *k, size_t len)
 {
-	return BLOCK - (len + (is_etm_key(k) ? 0 : of(k)->tag_len)) % BLOCK;
+	return block(k) - (len + (is_etm_key(k) ? 0 : of(k)->tag_len)) % block(k);
 }
 
 size_t sealed_len(const struct keys *k, size_t len)
@@ -53,6 +68,8 @@ size_t sealed_len(const struct keys *k, size_t len)
 
 	if (of(k)->mode == CBC)
 		more = least_padding(k, len);
+	else if (of(k)->mode == STREAM)
+		more = 0;
 	return HEADER + explicit_len(k) + len + more + of(k)->tag_len;
 }
 
@@ -77,6 +94,9 @@ struct keys make_keys(unsigned int seed)
 		k.mac_key[i] = seed * 13 + i * 3 + 5;
 	/* not the sequence number, so that nobody can mix them up */
 	k.nonce = 0x0102030405060700ULL + seed * 0x10000;
+	/* of RC4 what is spent of the key stream */
+	if (of(&k)->mode == STREAM)
+		k.nonce = seed * 3;
 	return k;
 }
 
@@ -157,12 +177,34 @@ static long open_aead(const struct keys *k, const uint8_t *record, size_t len, u
 
 /* ---- CBC ---- */
 
+static void make_ssl3_mac(const struct keys *k, uint8_t type, const void *data, size_t len, uint8_t *mac)
+{
+	size_t key_len = of(k)->tag_len, pad_len = key_len == 16 ? 48 : 40, before = key_len + pad_len;
+	uint8_t text[64 + 11 + RECORD_MAX];
+
+	memset(text, 0x36, before);
+	memcpy(text, k->mac_key, key_len);
+	put(text + before, k->seq, 8);
+	text[before + 8] = type;
+	put(text + before + 9, len, 2);
+	if (len)
+		memcpy(text + before + 11, data, len);
+	digest(of(k), text, before + 11 + len, mac);
+	memset(text + key_len, 0x5c, pad_len);
+	memcpy(text + before, mac, key_len);
+	digest(of(k), text, before + key_len, mac);
+}
+
 /* The MAC over @len bytes of @data, of a record with this header. */
 static void make_mac(const struct keys *k, uint8_t type, uint16_t version, const void *data,
 		     size_t len, uint8_t *mac)
 {
 	uint8_t text[13 + RECORD_MAX];
 
+	if (is_ssl3(k)) {
+		make_ssl3_mac(k, type, data, len, mac);
+		return;
+	}
 	put(text, k->seq, 8);
 	text[8] = type;
 	put(text + 9, version, 2);
@@ -190,24 +232,27 @@ size_t cbc_plain(const struct keys *k, uint8_t type, uint16_t version, const voi
 size_t seal_plain(struct keys *k, uint8_t type, uint16_t version, const uint8_t *plain, size_t len,
 		  uint8_t *record)
 {
-	size_t tag_len = is_etm_key(k) ? of(k)->tag_len : 0;
-	uint8_t *iv = record + HEADER, *data = iv + BLOCK;
+	size_t tag_len = is_etm_key(k) ? of(k)->tag_len : 0, iv_len = explicit_len(k);
+	uint8_t *iv = record + HEADER, *data = iv + iv_len;
 
-	put_header(record, type, version, BLOCK + len + tag_len);
-	CHECK(RAND_bytes(iv, BLOCK) == 1);
+	put_header(record, type, version, iv_len + len + tag_len);
+	CHECK(!iv_len || RAND_bytes(iv, iv_len) == 1);
 	memcpy(data, plain, len);
-	cbc(of(k), 1, k->key, iv, data, len);
+	cbc(of(k), 1, k->key, iv_len ? iv : k->iv, data, len);
+	if (!iv_len)
+		memcpy(k->iv, data + len - block(k), block(k));
 	if (tag_len)
-		make_mac(k, type, version, iv, BLOCK + len, data + len);
+		make_mac(k, type, version, iv, iv_len + len, data + len);
 	k->seq++;
-	return HEADER + BLOCK + len + tag_len;
+	return HEADER + iv_len + len + tag_len;
 }
 
 /* Content in @body; its length, or -1. */
-static long open_cbc(const struct keys *k, const uint8_t *record, size_t len, uint8_t *body)
+static long open_cbc(struct keys *k, const uint8_t *record, size_t len, uint8_t *body)
 {
-	size_t tag_len = of(k)->tag_len;
-	size_t n = len - HEADER - BLOCK, padding, i;
+	size_t tag_len = of(k)->tag_len, iv_len = explicit_len(k);
+	size_t n = len - HEADER - iv_len, padding, i;
+	const uint8_t *data = record + HEADER + iv_len;
 	uint16_t version = record[1] << 8 | record[2];
 	uint8_t mac[64];
 
@@ -215,18 +260,20 @@ static long open_cbc(const struct keys *k, const uint8_t *record, size_t len, ui
 		return -1;
 	if (is_etm_key(k)) {
 		n -= tag_len;
-		make_mac(k, record[0], version, record + HEADER, BLOCK + n, mac);
-		if (memcmp(mac, record + HEADER + BLOCK + n, tag_len))
+		make_mac(k, record[0], version, record + HEADER, iv_len + n, mac);
+		if (memcmp(mac, data + n, tag_len))
 			return -1;
 	}
-	if (n % BLOCK)
+	if (n % block(k))
 		return -1;
-	memcpy(body, record + HEADER + BLOCK, n);
-	cbc(of(k), 0, k->key, record + HEADER, body, n);
+	memcpy(body, data, n);
+	cbc(of(k), 0, k->key, iv_len ? record + HEADER : k->iv, body, n);
+	if (!iv_len)
+		memcpy(k->iv, data + n - block(k), block(k));
 	padding = body[n - 1] + 1;
 	if (padding + (is_etm_key(k) ? 0 : tag_len) > n)
 		return -1;
-	for (i = 0; i < padding; i++)
+	for (i = 0; i < padding && !is_ssl3(k); i++)
 		if (body[n - 1 - i] != padding - 1)
 			return -1;
 	n -= padding;
@@ -237,6 +284,37 @@ static long open_cbc(const struct keys *k, const uint8_t *record, size_t len, ui
 	return memcmp(mac, body + n, tag_len) ? -1 : (long)n;
 }
 
+/* ---- RC4 ---- */
+
+static size_t seal_stream(struct keys *k, uint8_t type, uint16_t version, const void *content, size_t len,
+			  uint8_t *record)
+{
+	size_t n = len + of(k)->tag_len;
+
+	put_header(record, type, version, n);
+	if (len)
+		memcpy(record + HEADER, content, len);
+	make_mac(k, type, version, content, len, record + HEADER + len);
+	stream(of(k), k->key, k->nonce, record + HEADER, n);
+	k->nonce += n;
+	k->seq++;
+	return HEADER + n;
+}
+
+static long open_stream(struct keys *k, const uint8_t *record, size_t len, uint8_t *body)
+{
+	long n = (long)(len - HEADER - of(k)->tag_len);
+	uint8_t mac[64];
+
+	if (n < 0)
+		return -1;
+	memcpy(body, record + HEADER, len - HEADER);
+	stream(of(k), k->key, k->nonce, body, len - HEADER);
+	k->nonce += len - HEADER;
+	make_mac(k, record[0], version_of(k), body, n, mac);
+	return memcmp(mac, body + n, of(k)->tag_len) ? -1 : n;
+}
+
 /* ---- records ---- */
 
 size_t seal_inner(struct keys *k, uint8_t type, uint16_t version, const void *inner, size_t len,
@@ -244,6 +322,8 @@ size_t seal_inner(struct keys *k, uint8_t type, uint16_t version, const void *in
 {
 	uint8_t plain[RECORD_MAX];
 
+	if (of(k)->mode == STREAM)
+		return seal_stream(k, type, version, inner, len, record);
 	if (of(k)->mode != CBC)
 		return seal_aead(k, type, version, inner, len, record);
 	len = cbc_plain(k, type, version, inner, len, least_padding(k, len), plain);
@@ -255,7 +335,7 @@ size_t seal(struct keys *k, uint8_t type, const void *content, size_t len, uint8
 	uint8_t inner[RECORD_MAX];
 
 	if (!is_tls13(k))
-		return seal_inner(k, type, 0x0303, content, len, record);
+		return seal_inner(k, type, version_of(k), content, len, record);
 	CHECK(len < sizeof(inner));
 	if (len)
 		memcpy(inner, content, len);
@@ -269,9 +349,10 @@ long open_record(struct keys *k, const uint8_t *record, size_t len, uint8_t *typ
 	uint8_t body[RECORD_MAX];
 	long n;
 
-	if (len < HEADER || record[1] != 3 || record[2] != 3)
+	if (len < HEADER || record[1] != 3 || record[2] != (version_of(k) & 0xff))
 		return -1;
-	n = of(k)->mode == CBC ? open_cbc(k, record, len, body) : open_aead(k, record, len, body);
+	n = of(k)->mode == CBC ? open_cbc(k, record, len, body) :
+	    of(k)->mode == STREAM ? open_stream(k, record, len, body) : open_aead(k, record, len, body);
 	if (n < 0)
 		return -1;
 	k->seq++;
@@ -405,14 +486,15 @@ long peer_recv(struct peer *p, uint8_t *type, uint8_t *content)
 		return -1;
 	/* The sender's explicit nonces count up from where they were set to start. */
 	put(nonce, p->rx.nonce, 8);
-	if (explicit_len(&p->rx) == 8 && memcmp(record + HEADER, nonce, 8))
+	if (explicit_len(&p->rx) == 8 && of(&p->rx)->mode != CBC && memcmp(record + HEADER, nonce, 8))
 		check_failed(__FILE__, __LINE__, "explicit nonce of record %llu",
 			     (unsigned long long)p->rx.seq);
 	n = open_record(&p->rx, record, len, type, content);
 	if (n < 0)
 		check_failed(__FILE__, __LINE__, "record %llu (outer type %u, %zu bytes) is not authentic",
 			     (unsigned long long)p->rx.seq, record[0], len);
-	p->rx.nonce++;
+	if (explicit_len(&p->rx) == 8 && of(&p->rx)->mode != CBC)
+		p->rx.nonce++;
 	CHECK(n <= 16384);
 	/* Nobody asked for padding. */
 	EQ(len, sealed_len(&p->rx, n));

@@ -91,9 +91,9 @@ static void list(void)
 			continue;
 		known++;
 		EQ(s->key_len, p->key_len);
-		EQ(s->iv_len, p->mode == CBC ? 0 :
-			      version == 0x0304 || p->mode == CHACHA ? 12 : 4);
-		EQ(s->mac_key_len, p->mode == CBC ? p->tag_len : 0);
+		CHECK(!is_locked(id, version));
+		EQ(s->iv_len, iv_len_of(p, version));
+		EQ(s->mac_key_len, p->hash ? p->tag_len : 0);
 		EQ(s->tag_len, p->tag_len);
 	}
 	/* and nothing that the reference does not know */
@@ -130,14 +130,24 @@ static void as_the_kernel_has(void)
 		struct keys k = {
 			.suite = {
 				.suite = id, .version = version, .key_len = p->key_len,
-				.iv_len = p->mode == CBC ? 0 :
-					  version == 0x0304 || p->mode == CHACHA ? 12 : 4,
-				.mac_key_len = p->mode == CBC ? p->tag_len : 0,
+				.iv_len = iv_len_of(p, version),
+				.mac_key_len = p->hash ? p->tag_len : 0,
 			},
 		};
 
 		first = p != before;
 		before = p;
+		if (is_locked(id, version)) {
+			CHECK(!find(id, version));
+			conn_connect(&c);
+			conn_attach(&c);
+			FAILS(set_key(c.fd, KSSL_TX_KEY, &k), EPERM);
+			batch_key(b, KSSL_OP_TX_KEY, &k);
+			FAILS(batch_write(b, attended.control), EPERM);
+			close(c.fd);
+			close(c.peer.fd);
+			continue;
+		}
 		if (first)
 			has = kernel_has(p);
 		EQ(!!find(id, version), has);

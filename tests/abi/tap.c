@@ -94,13 +94,11 @@ struct kssl_suite_info suite_info(uint16_t id, uint16_t version)
 	const struct protection *p = protection_of(id, version);
 	struct kssl_suite_info s = {
 		.suite = id, .version = version, .key_len = p->key_len, .tag_len = p->tag_len,
-		.iv_len = version == 0x0304 || p->mode == CHACHA ? 12 : 4,
+		.iv_len = iv_len_of(p, version),
 	};
 
-	if (p->mode == CBC) {
-		s.iv_len = 0;
+	if (p->hash)
 		s.mac_key_len = p->tag_len;
-	}
 	return s;
 }
 
@@ -155,7 +153,7 @@ static void read_suites(void)
 	for (i = 0; (p = suite_at(i, &id, &version)); i++) {
 		struct kssl_suite_info s = suite_info(id, version);
 
-		if (!is_listed(listed, len / sizeof(s), &s) || (few && p == before))
+		if (!is_listed(listed, len / sizeof(s), &s) || (few && p == before) || is_old(p, version))
 			continue;
 		suites[suites_count++] = s;
 		if (p == before)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <openssl/provider.h>
 #include <stdio.h>
 #include <string.h>
 #include "evp.h"
@@ -16,6 +17,11 @@ static const struct {
 	{ "cbc(aria)", "ARIA-%u-CBC" },
 	{ "gcm(sm4)", "SM4-GCM" },
 	{ "ccm(sm4)", "SM4-CCM" },
+	{ "cbc(des3_ede)", "DES-EDE3-CBC" },
+	{ "cbc(des)", "DES-CBC" },
+	/* What the kernel has not, and weak.c does. */
+	{ "rc2", "RC2-CBC" },
+	{ "rc4", "RC4" },
 };
 
 static void must(bool ok, const char *what)
@@ -29,18 +35,22 @@ static void must(bool ok, const char *what)
 const EVP_CIPHER *evp_find(const struct kssl_cipher *cipher)
 {
 	static EVP_CIPHER *fetched[ARRAY_SIZE(names)][2];
+	const char *alg = cipher->alg ? cipher->alg : cipher->explicit_len ? "rc2" : "rc4";
 	EVP_CIPHER **slot;
 	char name[32];
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(names[i].kernel, cipher->alg))
+		if (!strcmp(names[i].kernel, alg))
 			break;
 	if (i == ARRAY_SIZE(names))
 		return NULL;
 	slot = &fetched[i][cipher->key_len == 32];
 	if (!*slot) {
 		snprintf(name, sizeof(name), names[i].openssl, cipher->key_len * 8);
+		/* With "legacy" no other comes by itself. */
+		if (cipher->locked && !OSSL_PROVIDER_available(NULL, "legacy"))
+			must(OSSL_PROVIDER_load(NULL, "default") && OSSL_PROVIDER_load(NULL, "legacy"), "legacy");
 		*slot = EVP_CIPHER_fetch(NULL, name, NULL);
 	}
 	return *slot;
@@ -81,6 +91,19 @@ bool evp_aead(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *n
 	}
 	EVP_CIPHER_CTX_free(ctx);
 	return ok;
+}
+
+void evp_rc4(const EVP_CIPHER *cipher, const u8 *key, unsigned int spent, u8 *buf, unsigned int len)
+{
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	u8 waste = 0;
+	int n;
+
+	must(ctx && EVP_CipherInit_ex(ctx, cipher, NULL, key, NULL, 1) == 1, "init");
+	while (spent--)
+		must(EVP_CipherUpdate(ctx, &waste, &n, &waste, 1) == 1, "rc4");
+	must(EVP_CipherUpdate(ctx, buf, &n, buf, len) == 1 && n == (int)len, "rc4");
+	EVP_CIPHER_CTX_free(ctx);
 }
 
 void evp_cbc(const EVP_CIPHER *cipher, bool encrypt, const u8 *key, const u8 *iv, u8 *buf, unsigned int len)

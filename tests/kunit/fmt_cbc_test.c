@@ -12,6 +12,8 @@
 /* One suite for each hash, as Encrypt-then-MAC too. */
 static const u16 suites[] = { 0xc013, 0xc027, 0xc028 };
 
+#define BLOCK	16
+
 /* Where the plaintext of a record begins. */
 #define AT	(KSSL_HEADER_LEN + BLOCK)
 
@@ -332,7 +334,8 @@ static void round_trip(struct kunit *test)
 		const struct kssl_suite *s = &kssl_suites[i / 2];
 		struct kssl_epoch *e;
 
-		if (s->cipher->fmt != &kssl_fmt_cbc || !first_with_cipher(s))
+		if (s->version != 0x0303 || s->cipher->fmt != &kssl_fmt_cbc || s->cipher->unit ||
+		    !first_with_cipher(s))
 			continue;
 		e = epoch_of_suite(test, s->id, s->version, i % 2 ? KSSL_KEY_ETM : 0);
 		for (j = 0; j < ARRAY_SIZE(lens); j++) {

@@ -6,7 +6,8 @@
 
 #define BLOCKS	8
 
-static const struct kssl_hash *const hashes[] = { &kssl_sha1, &kssl_sha256, &kssl_sha384 };
+static const struct kssl_hash *const hashes[] = { &kssl_sha1, &kssl_sha256, &kssl_sha384,
+							 &kssl_md5 };
 
 static const struct kssl_hash *hash_of(struct kunit *test, const char *alg)
 {
@@ -167,10 +168,11 @@ static void none(struct kunit *test)
 	}
 }
 
-/* Lengths are from FIPS 180-4 1, figure 1; TLS knows these three (RFC 5246 A.6, RFC 5289). */
+/* Lengths are from FIPS 180-4 1, figure 1, and RFC 1321; TLS knows these (RFC 5246 A.6, 5289). */
 static void lengths(struct kunit *test)
 {
-	static const u8 want[][3] = { { 64, 4, 20 }, { 64, 4, 32 }, { 128, 8, 48 } };
+	static const u8 want[][3] = { { 64, 4, 20 }, { 64, 4, 32 }, { 128, 8, 48 },
+					{ 64, 4, 16 } };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(hashes); i++) {
@@ -183,7 +185,26 @@ static void lengths(struct kunit *test)
 	}
 }
 
+/* RFC 1321 A.5: the digest of "message digest", in one block. */
+static void md5(struct kunit *test)
+{
+	static const u8 want[] = { 0xf9, 0x6b, 0x69, 0x7d, 0x7c, 0xb7, 0x93, 0x8d,
+				   0x52, 0x5a, 0x2f, 0x31, 0xaa, 0xf1, 0x61, 0xd0 };
+	u8 block[64] = "message digest\x80", ours[16];
+	union kssl_chain chain;
+	unsigned int i;
+
+	block[56] = 14 * 8;
+	KUNIT_ASSERT_EQ(test, kssl_hash_get(&kssl_md5), 0);
+	kssl_hash_start(&kssl_md5, &chain);
+	KUNIT_EXPECT_EQ(test, kssl_hash_compress(&kssl_md5, &chain, block, 1), 0);
+	for (i = 0; i < 4; i++)
+		put_unaligned_le32(chain.w32[i], ours + 4 * i);
+	KUNIT_EXPECT_EQ(test, memcmp(ours, want, sizeof(want)), 0);
+}
+
 static struct kunit_case hash_cases[] = {
+	KUNIT_CASE(md5),
 	KUNIT_CASE(fips180),
 	KUNIT_CASE(split_anyhow),
 	KUNIT_CASE(interleaved),

@@ -5,7 +5,8 @@
 #include "../../kmod/mac.c"
 #include "../vectors/hmac_rfc.h"
 
-static const struct kssl_hash *const hashes[] = { &kssl_sha1, &kssl_sha256, &kssl_sha384 };
+static const struct kssl_hash *const hashes[] = { &kssl_sha1, &kssl_sha256, &kssl_sha384,
+							 &kssl_md5 };
 
 static void setup(struct kunit *test, struct kssl_mac *mac, const struct kssl_hash *hash)
 {
@@ -274,7 +275,64 @@ static void secret_rest(struct kunit *test)
 	}
 }
 
+/* RFC 6101 5.2.3.1 by the kernel's own hash. */
+static void ssl3_by_shash(struct kunit *test, const struct kssl_hash *hash, const u8 *key,
+			  const u8 *data, unsigned int len, u8 *digest)
+{
+	struct crypto_shash *tfm = crypto_alloc_shash(hash->alg, 0, 0);
+	unsigned int before = hash->digest_len == 16 ? 64 : 60;
+	u8 *buf = kunit_kzalloc(test, before + max(len, 64), GFP_KERNEL);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(tfm));
+	KUNIT_ASSERT_NOT_NULL(test, buf);
+	memset(buf, 0x36, before);
+	memcpy(buf, key, hash->digest_len);
+	memcpy(buf + before, data, len);
+	KUNIT_EXPECT_EQ(test, crypto_shash_tfm_digest(tfm, buf, before + len, digest), 0);
+	memset(buf + hash->digest_len, 0x5c, before - hash->digest_len);
+	memcpy(buf + before, digest, hash->digest_len);
+	KUNIT_EXPECT_EQ(test, crypto_shash_tfm_digest(tfm, buf, before + hash->digest_len,
+						      digest), 0);
+	kunit_kfree(test, buf);
+	crypto_free_shash(tfm);
+}
+
+/* All lengths, and all ends of a tail that nobody knows, behind some that everybody does. */
+static void ssl3(struct kunit *test)
+{
+	static const struct kssl_hash *const both[] = { &kssl_md5, &kssl_sha1 };
+	static const u8 key[] = "twenty octets of key";
+	u8 *data = message(test, 400);
+	unsigned int i, len, known;
+
+	for (i = 0; i < ARRAY_SIZE(both); i++) {
+		const struct kssl_hash *hash = both[i];
+		u8 want[KSSL_DIGEST_MAX], digest[KSSL_DIGEST_MAX];
+		struct kssl_mac mac = {};
+
+		KUNIT_ASSERT_EQ(test, kssl_mac_setup_ssl3(&mac, hash, key), 0);
+		for (len = 0; len <= 200; len++) {
+			ssl3_by_shash(test, hash, key, data, len, want);
+			digest_of(test, &mac, data, len, digest);
+			KUNIT_EXPECT_EQ_MSG(test, memcmp(digest, want, hash->digest_len), 0,
+					    "%s, %u bytes", hash->alg, len);
+			for (known = 0; known <= len; known += 13) {
+				struct kssl_mac_run run;
+
+				kssl_mac_begin(&run, &mac);
+				kssl_mac_update(&run, data, known);
+				kssl_mac_final_secret(&run, data + known, 200 - known, len - known,
+						      digest);
+				if (memcmp(digest, want, hash->digest_len))
+					KUNIT_FAIL(test, "%s, %u of 200, %u known", hash->alg, len,
+						   known);
+			}
+		}
+	}
+}
+
 static struct kunit_case mac_cases[] = {
+	KUNIT_CASE(ssl3),
 	KUNIT_CASE(rfc2202_and_4231),
 	KUNIT_CASE(all_lengths),
 	KUNIT_CASE(splits),

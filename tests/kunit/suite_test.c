@@ -100,6 +100,91 @@ static const struct expected {
 	{ 0x00c7, 0x0304, 16, 12, 16, 0, 0 },
 };
 
+/*
+ * What is older than TLS 1.2, or was never made for it: versions from and to, and those
+ * that the parameter "legacy" is for.
+ */
+static const struct {
+	u16 id;
+	u16 from;
+	u16 to;
+	u8 key_len;
+	u8 block;
+	u8 mac_len;
+	bool locked;
+} old[] = {
+	{ 0x002f, 0x0300, 0x0302, 16, 16, 20 },	/* RFC 3268 2; stacks have it in SSL 3.0 too */
+	{ 0x0033, 0x0300, 0x0302, 16, 16, 20 },
+	{ 0x0035, 0x0300, 0x0302, 32, 16, 20 },
+	{ 0x0039, 0x0300, 0x0302, 32, 16, 20 },
+	{ 0xc009, 0x0301, 0x0302, 16, 16, 20 },	/* RFC 4492 6 */
+	{ 0xc00a, 0x0301, 0x0302, 32, 16, 20 },
+	{ 0xc013, 0x0301, 0x0302, 16, 16, 20 },
+	{ 0xc014, 0x0301, 0x0302, 32, 16, 20 },
+	{ 0x0041, 0x0300, 0x0302, 16, 16, 20 },	/* RFC 4132 2 */
+	{ 0x0045, 0x0300, 0x0302, 16, 16, 20 },
+	{ 0x0084, 0x0300, 0x0302, 32, 16, 20 },
+	{ 0x0088, 0x0300, 0x0302, 32, 16, 20 },
+	{ 0x000a, 0x0300, 0x0303, 24, 8, 20 },	/* RFC 5246 A.5, C */
+	{ 0x0016, 0x0300, 0x0303, 24, 8, 20 },
+	{ 0xc008, 0x0301, 0x0303, 24, 8, 20 },	/* RFC 4492 6 */
+	{ 0xc012, 0x0301, 0x0303, 24, 8, 20 },
+	{ 0x0004, 0x0300, 0x0303, 16, 0, 16, true },	/* RFC 5246 A.5, C */
+	{ 0x0005, 0x0300, 0x0303, 16, 0, 20, true },
+	{ 0xc007, 0x0301, 0x0303, 16, 0, 20, true },
+	{ 0xc011, 0x0301, 0x0303, 16, 0, 20, true },
+	{ 0x0009, 0x0300, 0x0302, 8, 8, 20, true },	/* RFC 4346 A.5, C; RFC 5469 */
+	{ 0x0015, 0x0300, 0x0302, 8, 8, 20, true },
+	{ 0x0003, 0x0300, 0x0301, 16, 0, 16, true },	/* RFC 2246 A.5, C: the key as expanded */
+	{ 0x0006, 0x0300, 0x0301, 16, 8, 16, true },
+	{ 0x0008, 0x0300, 0x0301, 8, 8, 20, true },
+	{ 0x0014, 0x0300, 0x0301, 8, 8, 20, true },
+};
+
+static void old_rows(struct kunit *test)
+{
+	unsigned int i;
+	u16 version;
+
+	for (i = 0; i < ARRAY_SIZE(old); i++) {
+		for (version = old[i].from; version <= old[i].to; version++) {
+			const struct kssl_suite *s = kssl_suite_find(old[i].id, version);
+			unsigned int iv_len = version < 0x0302 ? old[i].block : 0;
+
+			KUNIT_ASSERT_NOT_NULL_MSG(test, s, "%04x of %04x", old[i].id, version);
+			KUNIT_EXPECT_EQ_MSG(test, s->cipher->key_len, old[i].key_len, "%04x",
+					    old[i].id);
+			KUNIT_EXPECT_EQ_MSG(test, s->cipher->tag_len, old[i].mac_len, "%04x",
+					    old[i].id);
+			KUNIT_EXPECT_EQ_MSG(test, kssl_suite_iv_len(s), iv_len, "%04x of %04x",
+					    old[i].id, version);
+			KUNIT_EXPECT_EQ_MSG(test, kssl_suite_mac_key_len(s), old[i].mac_len, "%04x",
+					    old[i].id);
+			KUNIT_EXPECT_EQ_MSG(test, s->cipher->fmt == &kssl_fmt_stream, !old[i].block,
+					    "%04x", old[i].id);
+			/* SP 800-67r2 3.3 */
+			KUNIT_EXPECT_EQ_MSG(test, s->cipher->soft, old[i].block == 8 ? 1 << 20 : 0,
+					    "%04x", old[i].id);
+			kssl_legacy = false;
+			KUNIT_EXPECT_EQ_MSG(test, kssl_suite_is_locked(s),
+					    old[i].locked || version == 0x0300, "%04x of %04x",
+					    old[i].id, version);
+			kssl_legacy = true;
+			KUNIT_EXPECT_FALSE(test, kssl_suite_is_locked(s));
+			kssl_legacy = false;
+		}
+	}
+}
+
+static unsigned int old_count(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		n += old[i].to - old[i].from + 1;
+	return n;
+}
+
 static void rows(struct kunit *test)
 {
 	unsigned int i;
@@ -116,12 +201,13 @@ static void rows(struct kunit *test)
 				    want->id);
 		KUNIT_EXPECT_EQ_MSG(test, !!s->cipher->hash, !!want->mac_key_len, "%04x",
 				    want->id);
+		KUNIT_EXPECT_FALSE_MSG(test, kssl_suite_is_locked(s), "%04x", want->id);
 		if (want->version == 0x0303)
 			KUNIT_EXPECT_EQ_MSG(test, s->cipher->explicit_len, want->explicit_len,
 					    "%04x", want->id);
 	}
 	/* Rows are unique, so there are no others. */
-	KUNIT_EXPECT_EQ(test, kssl_suites_count, ARRAY_SIZE(expected));
+	KUNIT_EXPECT_EQ(test, kssl_suites_count, ARRAY_SIZE(expected) + old_count());
 }
 
 /* What a suite is named after in the registry, and the name the Kernel Crypto API has for it. */
@@ -132,6 +218,17 @@ static const struct {
 	const char *alg;
 	const char *hash;
 } algs[] = {
+	{ 0x0003, 0x0004, 0x0303, NULL, "md5" },
+	{ 0x0005, 0x0005, 0x0303, NULL, "sha1" },
+	{ 0x0006, 0x0006, 0x0303, NULL, "md5" },
+	{ 0x0008, 0x0009, 0x0303, "cbc(des)", "sha1" },
+	{ 0x000a, 0x000a, 0x0303, "cbc(des3_ede)", "sha1" },
+	{ 0x0014, 0x0015, 0x0303, "cbc(des)", "sha1" },
+	{ 0x0016, 0x0016, 0x0303, "cbc(des3_ede)", "sha1" },
+	{ 0xc007, 0xc007, 0x0303, NULL, "sha1" },
+	{ 0xc008, 0xc008, 0x0303, "cbc(des3_ede)", "sha1" },
+	{ 0xc011, 0xc011, 0x0303, NULL, "sha1" },
+	{ 0xc012, 0xc012, 0x0303, "cbc(des3_ede)", "sha1" },
 	{ 0x002f, 0x0039, 0x0303, "cbc(aes)", "sha1" },
 	{ 0x003c, 0x003d, 0x0303, "cbc(aes)", "sha256" },
 	{ 0x0041, 0x0045, 0x0303, "cbc(camellia)", "sha1" },
@@ -139,7 +236,8 @@ static const struct {
 	{ 0x0084, 0x0088, 0x0303, "cbc(camellia)", "sha1" },
 	{ 0x009c, 0x009f, 0x0303, "gcm(aes)", "" },
 	{ 0x00ba, 0x00c4, 0x0303, "cbc(camellia)", "sha256" },
-	{ 0xc009, 0xc014, 0x0303, "cbc(aes)", "sha1" },
+	{ 0xc009, 0xc00a, 0x0303, "cbc(aes)", "sha1" },
+	{ 0xc013, 0xc014, 0x0303, "cbc(aes)", "sha1" },
 	{ 0xc023, 0xc023, 0x0303, "cbc(aes)", "sha256" },
 	{ 0xc024, 0xc024, 0x0303, "cbc(aes)", "sha384" },
 	{ 0xc027, 0xc027, 0x0303, "cbc(aes)", "sha256" },
@@ -168,6 +266,11 @@ static const struct {
 	{ 0x1304, 0x1305, 0x0304, "ccm(aes)", "" },
 };
 
+static bool is_13(u16 version)
+{
+	return version == 0x0304;
+}
+
 static void algorithms(struct kunit *test)
 {
 	unsigned int i, j;
@@ -177,11 +280,12 @@ static void algorithms(struct kunit *test)
 		unsigned int found = 0;
 
 		for (j = 0; j < ARRAY_SIZE(algs); j++) {
-			if (s->version != algs[j].version || s->id < algs[j].from ||
-			    s->id > algs[j].to)
+			/* What is older is the same. */
+			if (is_13(s->version) != is_13(algs[j].version) ||
+			    s->id < algs[j].from || s->id > algs[j].to)
 				continue;
 			found++;
-			KUNIT_EXPECT_STREQ(test, s->cipher->alg, algs[j].alg);
+			KUNIT_EXPECT_STREQ(test, s->cipher->alg ?: "", algs[j].alg ?: "");
 			KUNIT_EXPECT_STREQ(test, s->cipher->hash ? s->cipher->hash->alg : "",
 					   algs[j].hash);
 		}
@@ -216,7 +320,6 @@ static void fits(struct kunit *test)
 
 		KUNIT_ASSERT_NOT_NULL_MSG(test, v, "%04x", s->id);
 		KUNIT_ASSERT_NOT_NULL(test, c);
-		KUNIT_EXPECT_NOT_NULL(test, c->alg);
 		KUNIT_ASSERT_NOT_NULL(test, c->fmt);
 		KUNIT_EXPECT_NOT_NULL(test, c->fmt->seal);
 		KUNIT_EXPECT_NOT_NULL(test, c->fmt->open);
@@ -227,7 +330,7 @@ static void fits(struct kunit *test)
 		KUNIT_EXPECT_LE(test, kssl_suite_mac_key_len(s), KSSL_MAC_KEY_MAX);
 		/* a nonce, and the octet before it, or a block */
 		KUNIT_EXPECT_LE(test, c->salt_len + c->explicit_len + !!c->lead, KSSL_IV_MAX);
-		KUNIT_EXPECT_EQ(test, c->lead, strstarts(c->alg, "ccm(") ? 2 : 0);
+		KUNIT_EXPECT_EQ(test, c->lead, c->alg && strstarts(c->alg, "ccm(") ? 2 : 0);
 		KUNIT_EXPECT_LE(test, KSSL_HEADER_LEN + c->explicit_len, KSSL_PREFIX_MAX);
 		/* the longest record we send is one that everybody must accept */
 		KUNIT_EXPECT_LE(test, c->explicit_len + c->tag_len + 16, v->max_expansion);
@@ -242,7 +345,7 @@ static void versions_known(struct kunit *test)
 	unsigned int v;
 
 	for (v = 0; v <= 0xffff; v++)
-		if (kssl_version_find(v) && v != 0x0303 && v != 0x0304)
+		if (kssl_version_find(v) && (v < 0x0300 || v > 0x0304))
 			KUNIT_FAIL(test, "version %04x", v);
 	/* RFC 5246 6.2.3, RFC 8446 5.2 */
 	KUNIT_EXPECT_EQ(test, kssl_version_find(0x0303)->max_expansion, 2048);
@@ -258,6 +361,9 @@ static void unknown(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, kssl_suite_find(0xc02f, 0x0302));
 	KUNIT_EXPECT_NULL(test, kssl_suite_find(0xc02f, 0));
 	KUNIT_EXPECT_NULL(test, kssl_suite_find(0x0000, 0x0303));
+	/* Suites of TLS 1.2 are not in TLS 1.1 (RFC 5246 A.5), nor DES in TLS 1.2 (RFC 5469). */
+	KUNIT_EXPECT_NULL(test, kssl_suite_find(0x003c, 0x0302));
+	KUNIT_EXPECT_NULL(test, kssl_suite_find(0x0009, 0x0303));
 	/* TLS_NULL_WITH_NULL_NULL and its like never; signalling values are no suites */
 	KUNIT_EXPECT_NULL(test, kssl_suite_find(0x0002, 0x0303));
 	KUNIT_EXPECT_NULL(test, kssl_suite_find(0x00ff, 0x0303));
@@ -267,6 +373,7 @@ static void unknown(struct kunit *test)
 
 static struct kunit_case suite_cases[] = {
 	KUNIT_CASE(rows),
+	KUNIT_CASE(old_rows),
 	KUNIT_CASE(algorithms),
 	KUNIT_CASE(unique),
 	KUNIT_CASE(fits),

@@ -11,12 +11,20 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len);
 
 #define BATCH_MAX	(48 * 1024)
 
+/* SSL 3.0; RC4 and what was exported, DES, RC4 by ECDHE. */
+static bool is_locked(const struct kssl_key *key)
+{
+	return key->version == 0x0300 || (key->suite >= 3 && key->suite <= 9) || key->suite == 0x14 ||
+	       key->suite == 0x15 || key->suite == 0xc007 || key->suite == 0xc011;
+}
+
 /* struct kssl_key as it came: 0 or the errno that the header promises. */
 static int key_verdict(const u8 *payload, u32 len)
 {
 	const struct kssl_suite *suite;
 	struct kssl_key key = {};
 	u32 size, i;
+	bool cbc;
 
 	if (len < sizeof(size))
 		return -EINVAL;
@@ -30,10 +38,15 @@ static int key_verdict(const u8 *payload, u32 len)
 	suite = kssl_suite_find(key.suite, key.version);
 	if (!suite)
 		return -EOPNOTSUPP;
-	if (key.reserved || key.flags > KSSL_KEY_ETM || (key.flags && !suite->cipher->hash))
+	cbc = suite->cipher->hash && suite->cipher->explicit_len;
+	if (!kssl_legacy && is_locked(&key))
+		return -EPERM;
+	if (key.reserved || key.flags > KSSL_KEY_ETM || (key.flags && (!cbc || key.version == 0x0300)))
 		return -EINVAL;
 	if (key.key_len != suite->cipher->key_len || key.iv_len != kssl_suite_iv_len(suite) ||
 	    key.mac_key_len != kssl_suite_mac_key_len(suite) || key.seq == UINT64_MAX)
+		return -EINVAL;
+	if (suite->cipher->hash && !cbc && key.nonce > KSSL_RC4_SPENT_MAX)
 		return -EINVAL;
 	for (i = 0; i < sizeof(key.reserved2); i++)
 		if (key.reserved2[i])
@@ -190,10 +203,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	struct kssl_op op;
 	size_t pos = 0, sum = 0;
 	unsigned int i;
-	u8 *exact;
+	u8 *exact, how;
 	int ret;
 
-	if (input_number(&in, 1) & 1) {
+	how = input_number(&in, 1);
+	kssl_legacy = how & 2;
+	if (how & 1) {
 		b.len = min_t(size_t, in.len, sizeof(made));
 		input_bytes(&in, made, b.len);
 	} else {

@@ -53,7 +53,7 @@ struct kssl_epoch *input_epoch(struct input *in, struct kssl_key *key)
 	key->size = sizeof(*key);
 	key->suite = suite->id;
 	key->version = suite->version;
-	if (input_number(in, 1) & 1 && suite->cipher->hash)
+	if (input_number(in, 1) & 1 && suite->cipher->fmt == &kssl_fmt_cbc && suite->version > 0x0300)
 		key->flags |= KSSL_KEY_ETM;
 	key->key_len = suite->cipher->key_len;
 	key->iv_len = kssl_suite_iv_len(suite);
@@ -61,6 +61,9 @@ struct kssl_epoch *input_epoch(struct input *in, struct kssl_key *key)
 	input_bytes(in, key->key, key->key_len);
 	input_bytes(in, key->iv, key->iv_len);
 	input_bytes(in, key->mac_key, key->mac_key_len);
+	if (suite->cipher->fmt == &kssl_fmt_stream)
+		key->nonce = key->key[0] * 3;
+	kssl_legacy = true;
 	e = kssl_epoch_new(key);
 	if (PTR_ERR_OR_ZERO(e) == -ENOPKG)
 		return NULL;
@@ -155,12 +158,14 @@ int open_both(const struct kssl_key *key, struct kssl_epoch *e, u64 seq, const u
 	u8 type, wanted_type;
 	u32 blocks;
 	int ret, again, wanted_ret = ref_header(key, record);
+	void *residue;
 
 	/* rx.c waits until a record is whole. */
 	if (len < 5u + (record[3] << 8 | record[4]))
 		return -EAGAIN;
 	if (!wanted_ret)
 		wanted_ret = ref_open(key, seq, record, wanted, &wanted_type);
+	must(!kssl_epoch_save(e, &residue));
 	blocks = e->mac.blocks;
 	ret = open_record(e, seq, record, in, ours, &type);
 	blocks = e->mac.blocks - blocks;
@@ -172,9 +177,15 @@ int open_both(const struct kssl_key *key, struct kssl_epoch *e, u64 seq, const u
 		must(!memcmp(ours, wanted, ret));
 	}
 
-	/* Once more, from other pieces: nothing is left in the epoch, and the work is the same. */
+	/* What is not good leaves nothing to the next record. */
+	if (ret < 0 && ret != -EMSGSIZE && residue)
+		must(!memcmp(residue, e->residue, e->residue_len));
+	/* Once more, from other pieces: nothing else is left in the epoch, and the work is the same. */
+	kssl_epoch_restore(e, residue);
 	again = e->mac.blocks;
 	must(open_record(e, seq, record, in, ours, &type) == ret);
 	must(e->mac.blocks - again == blocks);
+	kssl_epoch_restore(e, residue);
+	free(residue);
 	return ret;
 }

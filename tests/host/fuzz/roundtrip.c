@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	struct kssl_epoch *e;
 	struct kssl_key key;
 	struct pieces p;
+	void *residue;
 	u64 seq, nonce;
 	u8 type, got;
 
@@ -30,9 +31,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t len)
 	record_len = prefix_len + content_len + suffix_len;
 	pieces_make(&p, &in, content_len + suffix_len);
 	pieces_write(&p, 0, content, content_len);
+	must(!kssl_epoch_save(e, &residue));
 	must(!e->suite->cipher->fmt->seal(e, seq, nonce, type, record, p.sg, content_len));
 	pieces_read(&p, 0, record + prefix_len, p.len);
 	pieces_free(&p);
+	kssl_epoch_restore(e, residue);
+	free(residue);
 
 	must(!kssl_record_parse(record, e, &h));
 	must(h.header_len + h.body_len == (int)record_len);

@@ -118,7 +118,7 @@ static void others(const struct kssl_suite *suite, bool etm)
 	f = begin("frame");
 	put_number(f, 1, 1);
 	put_number(f, 1, KSSL_TYPE_APPLICATION_DATA);
-	put_number(f, 2, 0x0303);
+	put_number(f, 2, suite->version > 0x0303 ? 0x0303 : suite->version);
 	put_number(f, 2, 64 + suite->cipher->tag_len);
 	put_key(f, suite, etm);
 	end(f);
@@ -186,13 +186,22 @@ static void messages(unsigned int step)
 	end(f);
 }
 
+/* The others of its cipher and version are alike. */
+static bool is_first(const struct kssl_suite *suite)
+{
+	const struct kssl_suite *s = kssl_suites;
+
+	while (s->cipher != suite->cipher || s->version != suite->version)
+		s++;
+	return s == suite;
+}
+
 #define EACH(array, call) \
 	for (i = 0; i < ARRAY_SIZE(array); i++) \
 		call(&(array)[i])
 
 int main(int argc, char **argv)
 {
-	const struct kssl_cipher *last = NULL;
 	unsigned int i;
 
 	if (argc != 2) {
@@ -209,11 +218,10 @@ int main(int argc, char **argv)
 	EACH(gcm_openssl, raw);
 	EACH(tls13_rfc8448, raw);
 	for (i = 0; i < kssl_suites_count; i++) {
-		if (kssl_suites[i].cipher == last)
+		if (!is_first(&kssl_suites[i]))
 			continue;
-		last = kssl_suites[i].cipher;
 		others(&kssl_suites[i], false);
-		if (last->hash)
+		if (kssl_suites[i].cipher->hash)
 			others(&kssl_suites[i], true);
 	}
 	printf("# %u seeds; the reference opens %u vectors\n", written, opened);

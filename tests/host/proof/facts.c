@@ -81,16 +81,16 @@ bool fact_take_sha384(const u8 *data, u32 at)
 }
 
 /* The end of a hashed message, FIPS 180-4 5.1: content, 0x80, zeros. */
-bool fact_padded_octets(const u8 *tail, u32 len)
+bool fact_padded_octets(const u8 *head, const u8 *tail, u32 len)
 {
 	u32 wrong = 0, pos, i;
 
 	assume(len <= 200);
 	for (pos = 0; pos < 256; pos += 8) {
-		u64 octets = padded_octets(tail, 200, pos, len);
+		u64 octets = padded(octets_at(head, 13, tail, 187, pos), pos, len);
 
 		for (i = pos; i < pos + 8; i++, octets >>= 8) {
-			u8 inside = i < 200 ? tail[i] : 0;
+			u8 inside = i < 13 ? head[i] : i < 200 ? tail[i - 13] : 0;
 
 			inside &= -(i < len);
 			wrong |= (u8)octets ^ (inside | (i == len) << 7);

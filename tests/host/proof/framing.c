@@ -11,7 +11,8 @@ static bool any_legal_len(const struct kssl_epoch *e, unsigned int body_len)
 
 const struct kssl_fmt kssl_fmt_aead = { .legal_len = any_legal_len };
 const struct kssl_fmt kssl_fmt_cbc = { .legal_len = any_legal_len };
-const struct kssl_hash kssl_sha1, kssl_sha256, kssl_sha384;
+const struct kssl_fmt kssl_fmt_stream = { .legal_len = any_legal_len };
+const struct kssl_hash kssl_md5, kssl_sha1, kssl_sha256, kssl_sha384;
 
 static void check_plain(void)
 {

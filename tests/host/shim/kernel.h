@@ -35,6 +35,9 @@ typedef __u64 u64;
 #define min(a, b)		({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
+#define swap(a, b)		do { typeof(a) a_ = (a); (a) = (b); (b) = a_; } while (0)
+#define rol16(v, n)		((u16)((u16)(v) << (n) | (u16)(v) >> (16 - (n))))
+#define ror16(v, n)		rol16(v, 16 - (n))
 #define container_of(p, type, member)	((type *)((char *)(p) - offsetof(type, member)))
 
 /* A prover knows no inline assembly, and has no optimizer that would have to be told to forget. */
@@ -81,6 +84,21 @@ void shim_free_sensitive(void *p);
 #define kfree_sensitive(p)	shim_free_sensitive(p)
 #define memzero_explicit(p, len)	shim_zero(p, len)
 
+/* A prover wants to know where it is. */
+#ifdef SHIM_PROOF
+static u8 shim_copy[512];
+#define shim_place(len)	shim_copy
+#else
+#define shim_place(len)	malloc(len)
+#endif
+
+static inline void *kmemdup(const void *p, size_t len, int gfp)
+{
+	void *copy = shim_place(len);
+
+	return copy ? memcpy(copy, p, len) : NULL;
+}
+
 static inline void *memchr_inv(const void *p, int c, size_t len)
 {
 	const u8 *at = p;
@@ -121,6 +139,13 @@ static inline u64 get_unaligned_be64(const void *p)
 	return v;
 }
 
+static inline u16 get_unaligned_le16(const void *p)
+{
+	const u8 *b = p;
+
+	return b[1] << 8 | b[0];
+}
+
 static inline u64 get_unaligned_le64(const void *p)
 {
 	const u8 *octets = p;
@@ -150,6 +175,20 @@ static inline void put_unaligned_be64(u64 v, void *p)
 {
 	put_unaligned_be32(v >> 32, p);
 	put_unaligned_be32(v, (u8 *)p + 4);
+}
+
+static inline void put_unaligned_le16(u16 v, void *p)
+{
+	u8 *b = p;
+
+	b[0] = v;
+	b[1] = v >> 8;
+}
+
+static inline void put_unaligned_le32(u32 v, void *p)
+{
+	put_unaligned_le16(v, p);
+	put_unaligned_le16(v >> 16, (u8 *)p + 2);
 }
 
 static inline void put_unaligned_le64(u64 v, void *p)
@@ -266,6 +305,16 @@ static inline void scatterwalk_map_and_copy(void *buf, struct scatterlist *sg, u
 #define SHA384_H6	0xdb0c2e0d64f98fa7ULL
 #define SHA384_H7	0x47b5481dbefa4fa4ULL
 
+/* RFC 1321 3.3 */
+#define MD5_H0		0x67452301U
+#define MD5_H1		0xefcdab89U
+#define MD5_H2		0x98badcfeU
+#define MD5_H3		0x10325476U
+
+struct md5_ctx {
+	struct { u32 h[4]; } state;
+};
+
 struct sha1_ctx {
 	struct { u32 h[5]; } state;
 };
@@ -279,6 +328,7 @@ struct __sha512_ctx {
 };
 
 /* Whole blocks only, which is all that hash.c asks for. */
+void md5_update(struct md5_ctx *ctx, const u8 *data, size_t len);
 void sha1_update(struct sha1_ctx *ctx, const u8 *data, size_t len);
 void __sha256_update(struct __sha256_ctx *ctx, const u8 *data, size_t len);
 void __sha512_update(struct __sha512_ctx *ctx, const u8 *data, size_t len);
