@@ -256,11 +256,15 @@ static int sign_and_verify(EVP_PKEY *pkey, X509 *cert)
 
 static bool has_private_part(EVP_PKEY *pkey)
 {
-	const RSA *rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA ? EVP_PKEY_get0_RSA(pkey) : NULL;
+	BIGNUM *d = NULL;
+	uint8_t raw[256];
+	size_t len = sizeof(raw);
+	bool has = EVP_PKEY_get_bn_param(pkey, "d", &d) || EVP_PKEY_get_bn_param(pkey, "priv", &d) ||
+		   EVP_PKEY_get_raw_private_key(pkey, raw, &len);
 
-	if (rsa)
-		return RSA_get0_d(rsa) || RSA_get0_p(rsa) || RSA_get0_q(rsa);
-	return EC_KEY_get0_private_key(EVP_PKEY_get0_EC_KEY(pkey));
+	BN_clear_free(d);
+	ERR_clear_error();
+	return has;
 }
 
 static int two_keys(void)
@@ -288,14 +292,14 @@ static int two_keys(void)
 	CHECK(!has_private_part(pkey));
 	EVP_PKEY_free(pkey);
 	keys_set_worker(0);
-	CHECK(keys_call(keys, 1, KEYS_ECDSA, 0, digest, sizeof(digest), out, sizeof(out)) > 0);
-	CHECK(keys_call(keys, 2, KEYS_ECDSA, 0, digest, sizeof(digest), out, sizeof(out)) == -ENOENT);
-	CHECK(keys_call(keys, UINT32_MAX, KEYS_ECDSA, 0, digest, sizeof(digest), out, sizeof(out)) == -ENOENT);
-	CHECK(keys_call(keys, 0, KEYS_ECDSA, 0, digest, sizeof(digest), out, sizeof(out)) == -EINVAL);
+	CHECK(keys_call(keys, 1, KEYS_SIGN, KEYS_ARG(NID_sha256, 0), digest, sizeof(digest), out, sizeof(out)) > 0);
+	CHECK(keys_call(keys, 2, KEYS_SIGN, KEYS_ARG(NID_sha256, 0), digest, sizeof(digest), out, sizeof(out)) == -ENOENT);
+	CHECK(keys_call(keys, UINT32_MAX, KEYS_SIGN, KEYS_ARG(NID_sha256, 0), digest, sizeof(digest), out, sizeof(out)) == -ENOENT);
+	CHECK(keys_call(keys, 1, KEYS_PREMASTER, 0, digest, sizeof(digest), out, sizeof(out)) == -EINVAL);
 	CHECK(keys_call(keys, 1, 99, 0, digest, sizeof(digest), out, sizeof(out)) == -EINVAL);
-	CHECK(keys_call(keys, 0, KEYS_RSA, 77, digest, sizeof(digest), out, sizeof(out)) == -EBADMSG);
-	CHECK(keys_call(keys, 1, KEYS_ECDSA, 0, digest, sizeof(digest), out, 4) < 0);
-	CHECK(keys_call(keys, 1, KEYS_ECDSA, 0, digest, sizeof(digest), out, sizeof(out)) > 0);
+	CHECK(keys_call(keys, 0, KEYS_SIGN, KEYS_ARG(NID_sha256, 77), digest, sizeof(digest), out, sizeof(out)) == -EBADMSG);
+	CHECK(keys_call(keys, 1, KEYS_SIGN, KEYS_ARG(NID_sha256, 0), digest, sizeof(digest), out, 4) < 0);
+	CHECK(keys_call(keys, 1, KEYS_SIGN, KEYS_ARG(NID_sha256, 0), digest, sizeof(digest), out, sizeof(out)) > 0);
 	keys_stop(keys);
 	CHECK(!keys_start(missing, 1, 1, why) && why[0]);
 	CHECK(!keys_start(no_key, 1, 1, why) && strstr(why, "no private key"));

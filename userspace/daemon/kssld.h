@@ -260,8 +260,14 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	      void *out, size_t size);
 int keys_main(int argc, char **argv);
 
-#define KEYS_RSA	1	/* arg: padding */
-#define KEYS_ECDSA	2
+#define KEYS_SIGN	1	/* arg: number of the digest, RSA's padding */
+#define KEYS_PREMASTER	2	/* arg: version of the client's hello, another that will do */
+#define KEYS_ARG(low, high)	((uint32_t)(low) | (uint32_t)(high) << 16)
+#define KEYS_ARG_LOW(arg)	((arg) & 0xffff)
+#define KEYS_ARG_HIGH(arg)	((arg) >> 16)
+
+/* provider.c */
+EVP_PKEY *provider_key(struct keys *keys, uint32_t index, EVP_PKEY *public);
 
 /* cache.c */
 void cache_key(const struct request *r, const struct profile *p, uint8_t *key);

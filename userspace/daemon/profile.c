@@ -223,14 +223,14 @@ static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 
 static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 {
-	char ciphers[1024];
+	char ciphers[256];
 
 	if (!SSL_CTX_set_min_proto_version(ctx, p->min_version) ||
 	    !SSL_CTX_set_max_proto_version(ctx, p->max_version) || !SSL_CTX_set_dh_auto(ctx, 1))
 		return fail(why, "versions", NULL);
-	/* The key process decrypts nothing (RFC 9325 4.1). */
-	snprintf(ciphers, sizeof(ciphers), "%.1000s:!kRSA", p->ciphers ? p->ciphers : OSSL_default_cipher_list());
-	if (!SSL_CTX_set_cipher_list(ctx, p->server ? ciphers : p->ciphers ? p->ciphers : OSSL_default_cipher_list()))
+	/* A key exchange by RSA has to be asked for (RFC 9325 4.1). */
+	snprintf(ciphers, sizeof(ciphers), "%s%s", OSSL_default_cipher_list(), p->server ? ":!kRSA" : "");
+	if (!SSL_CTX_set_cipher_list(ctx, p->ciphers ? p->ciphers : ciphers))
 		return fail(why, "ciphers", p->ciphers);
 	if (p->ciphersuites && !SSL_CTX_set_ciphersuites(ctx, p->ciphersuites))
 		return fail(why, "ciphersuites", p->ciphersuites);
