@@ -100,7 +100,7 @@ userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.s
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
 tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) build/tests/e2e/preload/still.so $(jsse)
 userspace: $(out)/kssld
-tests: build/tests/daemon/daemon build/tests/daemon/adopt
+tests: $(addprefix build/tests/daemon/,daemon adopt profiles)
 print-%:
 	@echo $($*)
 
@@ -163,7 +163,7 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
-build/tests/daemon/adopt: build/tests/daemon/adopt.o $(out)/libkssl.a
+build/tests/daemon/adopt: build/tests/daemon/adopt.o build/tests/daemon/link.o $(out)/libkssl.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
 
@@ -172,7 +172,7 @@ $(run_tests): %: %.o $(run_shared) $(out)/run/refuse.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
+build/tests/daemon/daemon build/tests/daemon/profiles: %: %.o build/tests/daemon/link.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
 

@@ -14,17 +14,9 @@
 #include <openssl/rsa.h>
 
 #include "../../userspace/daemon/kssld.h"
+#include "link.h"
 
 static int count, failed;
-static const char *doing;
-
-#define CHECK(cond)								\
-	do {									\
-		if (!(cond)) {							\
-			printf("# %s:%d: %s: %s\n", __FILE__, __LINE__, doing, #cond); \
-			exit(1);						\
-		}								\
-	} while (0)
 
 static void report(const char *name, int ret)
 {
