@@ -247,7 +247,8 @@ static void set_server(SSL_CTX *ctx, const struct profile *p)
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
-	SSL_CTX_set_session_cache_mode(ctx, p->session_cache ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(ctx, p->resume && p->session_cache ? SSL_SESS_CACHE_SERVER :
+				       SSL_SESS_CACHE_OFF);
 	SSL_CTX_sess_set_cache_size(ctx, p->session_cache);
 	SSL_CTX_set_timeout(ctx, p->session_lifetime);
 	if (!p->resume)
