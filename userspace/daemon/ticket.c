@@ -62,19 +62,22 @@ static int refresh_file(int64_t now)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), ret = 0;
 	struct ticket_key old[2] = { 0 };
+	bool stale = true;
 	struct stat st;
 
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) || (st.st_mode & 077) || flock(fd, LOCK_EX))
 		ret = st.st_mode & 077 ? -EPERM : -errno;
-	if (!ret && pread(fd, old, sizeof(old), 0) == sizeof(old))
+	if (!ret && pread(fd, old, sizeof(old), 0) == sizeof(old)) {
 		memcpy(keys, old, sizeof(keys));
-	if (!ret && !is_fresh(&keys[0], now)) {
-		ret = rotate(now);
-		if (!ret && pwrite(fd, keys, sizeof(keys), 0) != sizeof(keys))
-			ret = -EIO;
+		stale = !is_fresh(&keys[0], now);
 	}
+	if (!ret && !is_fresh(&keys[0], now))
+		ret = rotate(now);
+	/* A new file begins with the keys that were in force without it. */
+	if (!ret && stale && pwrite(fd, keys, sizeof(keys), 0) != sizeof(keys))
+		ret = -EIO;
 	OPENSSL_cleanse(old, sizeof(old));
 	close(fd);
 	return ret;
