@@ -130,6 +130,23 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	return ret;
 }
 
+/* The key process has the other half of it. */
+static bool is_pair(EVP_PKEY *pkey, EVP_PKEY *public)
+{
+	const EVP_MD *md = EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256();
+	EVP_MD_CTX *sign = EVP_MD_CTX_new(), *verify = EVP_MD_CTX_new();
+	uint8_t sig[ANSWER_MAX];
+	size_t len = sizeof(sig);
+	bool ok = sign && verify && EVP_DigestSignInit(sign, NULL, md, NULL, pkey) == 1 &&
+		  EVP_DigestSign(sign, sig, &len, (const uint8_t *)"kssld", 5) == 1 &&
+		  EVP_DigestVerifyInit(verify, NULL, md, NULL, public) == 1 &&
+		  EVP_DigestVerify(verify, sig, len, (const uint8_t *)"kssld", 5) == 1;
+
+	EVP_MD_CTX_free(sign);
+	EVP_MD_CTX_free(verify);
+	return ok;
+}
+
 /**
  * keys_private() - something that OpenSSL takes for a private key
  * @keys: where it is; must outlive what is returned
@@ -149,6 +166,11 @@ EVP_PKEY *keys_private(struct keys *keys, unsigned int index, X509 *cert, char *
 		pkey = provider_key(keys, index, public);
 	if (!pkey && public && is_kept(public))
 		snprintf(why, KSSLD_TEXT_LEN, "out of memory");
+	if (pkey && !is_pair(pkey, public)) {
+		snprintf(why, KSSLD_TEXT_LEN, "the key does not belong to the certificate");
+		EVP_PKEY_free(pkey);
+		pkey = NULL;
+	}
 	ERR_clear_error();
 	return pkey;
 }
