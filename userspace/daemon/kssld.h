@@ -125,6 +125,7 @@ struct allow {
  * @key_index: the key process's number for the key, -1: none
  * @ocsp: response
  * @ocsp_len: bytes of it
+ * @ocsp_until: when it is out of date, seconds since 1970
  * @ctx: OpenSSL's side
  * @number: no other one of this process ever had it
  */
@@ -136,6 +137,7 @@ struct identity {
 	int key_index;
 	unsigned char *ocsp;
 	long ocsp_len;
+	int64_t ocsp_until;
 	SSL_CTX *ctx;
 	uint64_t number;
 };

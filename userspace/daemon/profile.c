@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include "kssld.h"
+
+#define OCSP_MAX	65536
 
 static int fail(char *why, const char *what, const char *file)
 {
@@ -148,7 +152,7 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
 static int staple(SSL *ssl, void *arg)
 {
 	const struct identity *id = arg;
-	unsigned char *copy = OPENSSL_memdup(id->ocsp, id->ocsp_len);
+	unsigned char *copy = time(NULL) < id->ocsp_until ? OPENSSL_memdup(id->ocsp, id->ocsp_len) : NULL;
 
 	if (!copy)
 		return SSL_TLSEXT_ERR_NOACK;
@@ -203,6 +207,50 @@ static int set_certificate(struct settings *s, SSL_CTX *ctx, struct identity *id
 	return ok == 1 ? 0 : fail(why, "key", id->key);
 }
 
+/* When it is out of date (RFC 6960 4.2.2.1); -1: it says nothing of this certificate. */
+static int64_t good_until(OCSP_BASICRESP *basic, const X509 *cert)
+{
+	ASN1_GENERALIZEDTIME *next = NULL;
+	ASN1_INTEGER *serial;
+	struct tm tm;
+	int i;
+
+	for (i = 0; i < OCSP_resp_count(basic); i++) {
+		OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
+
+		OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
+		if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(cert)))
+			continue;
+		OCSP_single_get0_status(single, NULL, NULL, NULL, &next);
+		if (!next)
+			return INT64_MAX;
+		return ASN1_TIME_to_tm(next, &tm) ? timegm(&tm) : -1;
+	}
+	return -1;
+}
+
+/* Its signature is for clients to verify. */
+static int read_response(struct identity *id, const X509 *cert, char *why)
+{
+	const unsigned char *der = id->ocsp;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, id->ocsp_len);
+	OCSP_BASICRESP *basic = NULL;
+
+	if (response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		basic = OCSP_response_get1_basic(response);
+	id->ocsp_until = basic ? good_until(basic, cert) : -1;
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	ERR_clear_error();
+	if (id->ocsp_until < 0) {
+		snprintf(why, KSSLD_TEXT_LEN, "%s is no OCSP response for %s", id->ocsp_file, id->certificate);
+		return -EINVAL;
+	}
+	if (time(NULL) >= id->ocsp_until)
+		log_line(LOG_IS_WARNING, "the OCSP response in %s is out of date; it is not sent", id->ocsp_file);
+	return 0;
+}
+
 static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 {
 	FILE *f;
@@ -210,15 +258,16 @@ static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 	if (!id->ocsp_file)
 		return 0;
 	f = fopen(id->ocsp_file, "re");
-	id->ocsp = f ? malloc(65536) : NULL;
-	id->ocsp_len = id->ocsp ? fread(id->ocsp, 1, 65536, f) : 0;
-	if (f)
-		fclose(f);
-	if (!id->ocsp_len)
-		return fail(why, "ocsp", id->ocsp_file);
+	if (!f) {
+		snprintf(why, KSSLD_TEXT_LEN, "ocsp %s: %s", id->ocsp_file, strerror(errno));
+		return -EINVAL;
+	}
+	id->ocsp = malloc(OCSP_MAX);
+	id->ocsp_len = id->ocsp ? fread(id->ocsp, 1, OCSP_MAX, f) : 0;
+	fclose(f);
 	SSL_CTX_set_tlsext_status_cb(ctx, staple);
 	SSL_CTX_set_tlsext_status_arg(ctx, id);
-	return 0;
+	return read_response(id, SSL_CTX_get0_certificate(ctx), why);
 }
 
 static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
