@@ -556,7 +556,8 @@ static void ticket_keys(void)
 {
 	struct settings *s = read_good(ticket_conf("tickets"));
 	SSL_CTX *ctx = peer_ctx(s, TLS1_2_VERSION, NULL);
-	SSL_SESSION *session = NULL;
+	SSL_SESSION *session = NULL, *old;
+	char why[KSSLD_TEXT_LEN];
 	struct stat st;
 
 	doing = "ticket keys in a file";
@@ -573,17 +574,22 @@ static void ticket_keys(void)
 	/* It was replaced, so that it outlives its key; and this process takes the new key from the file. */
 	CHECK(resumes(s, ctx, NULL, &session));
 	doing = "two rotations later";
+	SSL_SESSION_up_ref(session);
+	old = session;
 	ahead = 2 * HOUR + 20;
-	CHECK(resumes(s, ctx, NULL, &session));
-	save_session(session);
+	CHECK(resumes_new(s, ctx));
 	ahead = 3 * HOUR + 30;
-	CHECK(!resumes_new(s, ctx) || 1);
-	ahead = 4 * HOUR + 40;
+	CHECK(resumes_new(s, ctx));
+	CHECK(!resumes(s, ctx, NULL, &old));
+	SSL_SESSION_free(old);
+	doing = "a key that nobody used for two rotations";
+	CHECK(!resumes(s, ctx, NULL, &session) && resumes(s, ctx, NULL, &session));
+	ahead = 5 * HOUR + 40;
 	CHECK(!resumes(s, ctx, NULL, &session));
 	settings_put(s);
 	doing = "another file";
 	s = read_good(ticket_conf("others"));
-	CHECK(!resumes(s, ctx, NULL, &session) || 1);
+	CHECK(resumes(s, ctx, NULL, &session));
 	CHECK(resumes_after_restart(&session, "others"));
 	settings_put(s);
 	ahead = 0;
@@ -591,11 +597,7 @@ static void ticket_keys(void)
 	SSL_CTX_free(ctx);
 	doing = "a file that others may read";
 	CHECK(!chmod(in_dir("tickets"), 0644));
-	{
-		char why[KSSLD_TEXT_LEN];
-
-		CHECK(!read_conf(ticket_conf("tickets"), why) && strstr(why, "others than its owner"));
-	}
+	CHECK(!read_conf(ticket_conf("tickets"), why) && strstr(why, "others than its owner"));
 }
 
 /* ---- key log ---- */

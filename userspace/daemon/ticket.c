@@ -51,7 +51,11 @@ static int rotate(int64_t now)
 	    RAND_priv_bytes(key.cipher, sizeof(key.cipher)) != 1 ||
 	    RAND_priv_bytes(key.mac, sizeof(key.mac)) != 1)
 		return -EIO;
-	keys[1] = keys[0];
+	/* A key opens tickets for as long again as it sealed them, even if there was nothing to seal. */
+	if (now - keys[0].made < 2 * (int64_t)lifetime)
+		keys[1] = keys[0];
+	else
+		OPENSSL_cleanse(&keys[1], sizeof(keys[1]));
 	keys[0] = key;
 	OPENSSL_cleanse(&key, sizeof(key));
 	return 0;
