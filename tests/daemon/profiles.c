@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -74,14 +75,30 @@ static const char *in_dir(const char *name)
 	return path[turn];
 }
 
-static struct settings *read_conf(const char *text, char *why)
+static void write_file(const char *name, const char *text)
 {
-	const char *path = in_dir("conf");
-	FILE *f = fopen(path, "w");
-	struct settings *s;
+	FILE *f = fopen(in_dir(name), "w");
 
 	CHECK(f && fputs(text, f) >= 0 && !fclose(f));
-	s = settings_read(path, true, why);
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *where)
+{
+	(void)st, (void)flag, (void)where;
+	return remove(path);
+}
+
+static void remove_tree(const char *path)
+{
+	CHECK(!nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS));
+}
+
+static struct settings *read_conf(const char *text, char *why)
+{
+	struct settings *s;
+
+	write_file("conf", text);
+	s = settings_read(in_dir("conf"), true, why);
 	if (s && !profiles_load(s, 1, why) && !ticket_init(s->ticket_keys, s->ticket_rotate, why) &&
 	    !keylog_open(s->keylog, why))
 		return s;
@@ -868,6 +885,58 @@ static void key_uris(void)
 	refused_profile("certificate = \"build/certs/rsa.crt\"\nkey = \"file:/nonexistent?pin-value=1234\"\n", "URI");
 }
 
+/* A token of SoftHSM with this file's key. */
+static void make_token(const char *file)
+{
+	char text[1024];
+
+	CHECK(!mkdir(in_dir("tokens"), 0700));
+	snprintf(text, sizeof(text), "directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n",
+		 in_dir("tokens"));
+	write_file("softhsm", text);
+	setenv("SOFTHSM2_CONF", in_dir("softhsm"), 1);
+	setenv("PKCS11_MODULE_PATH", "/usr/lib/softhsm/libsofthsm2.so", 1);
+	snprintf(text, sizeof(text), "softhsm2-util --init-token --free --label kssl --so-pin 12345 --pin 1234 >%s 2>&1 && "
+		 "softhsm2-util --import %s --token kssl --label web --id 01 --pin 1234 >%s 2>&1",
+		 in_dir("log"), file, in_dir("log"));
+	CHECK(!system(text));
+	/* SoftHSM reads them each time, and the key process is nobody by then. */
+	snprintf(text, sizeof(text), "chmod -R a+rX %s", dir);
+	CHECK(!system(text));
+}
+
+#define TOKEN	"pkcs11:token=kssl;object=web;pin-value="
+
+static void token_keys(void)
+{
+	static const char *const certs[] = { "rsa", "ecdsa" };
+	char text[512];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		struct settings *s;
+		struct request r;
+
+		doing = certs[i];
+		snprintf(text, sizeof(text), "build/certs/%s.key", certs[i]);
+		make_token(text);
+		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "1234\"\n", certs[i]);
+		s = read_profile(text);
+		r = as_asked(s);
+		FOR_VERSIONS(version) {
+			SSL_CTX *ctx = peer_ctx(s, version, NULL);
+
+			CHECK(tries(s, &r, ctx));
+			SSL_CTX_free(ctx);
+		}
+		settings_put(s);
+		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "4321\"\n", certs[i]);
+		/* A PIN is not for the log. */
+		refused_profile(text, "key of a URI: ");
+		remove_tree(in_dir("tokens"));
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -885,19 +954,10 @@ static const struct {
 	{ "protocols", protocols },
 	{ "keys and certificates", keys_and_certificates },
 	{ "URIs of keys", key_uris },
+	{ "keys of a token", token_keys },
 };
 
 #define TESTS	(sizeof(tests) / sizeof(tests[0]))
-
-static void clean_up(void)
-{
-	static const char *const names[] = { "conf", "session", "tickets", "others", "keylog" };
-	unsigned int i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		unlink(in_dir(names[i]));
-	rmdir(dir);
-}
 
 static int run(unsigned int i)
 {
@@ -931,6 +991,6 @@ int main(int argc, char **argv)
 		printf("%sok %u - %s\n", bad ? "not " : "", i + 1, tests[i].name);
 		failed += !!bad;
 	}
-	clean_up();
+	remove_tree(dir);
 	return failed ? 1 : 0;
 }

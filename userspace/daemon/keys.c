@@ -6,6 +6,7 @@
  *
  * One socket pair per worker, and a thread at its other end.
  */
+#define OPENSSL_SUPPRESS_DEPRECATED	/* engines */
 #include <errno.h>
 #include <grp.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include <openssl/core_names.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/store.h>
@@ -307,9 +309,8 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-static EVP_PKEY *read_key(const char *uri)
+static EVP_PKEY *stored_key(const char *uri, UI_METHOD *ui)
 {
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(no_password, 0);
 	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, NULL, NULL, NULL);
 	EVP_PKEY *pkey = NULL;
 
@@ -323,6 +324,31 @@ static EVP_PKEY *read_key(const char *uri)
 		OSSL_STORE_INFO_free(info);
 	}
 	OSSL_STORE_close(store);
+	return pkey;
+}
+
+/* The engine stays as long as the key does. */
+static EVP_PKEY *token_key(const char *uri, UI_METHOD *ui)
+{
+	ENGINE *engine = ENGINE_by_id("pkcs11");
+	EVP_PKEY *pkey = NULL;
+
+	if (engine && ENGINE_init(engine)) {
+		pkey = ENGINE_load_private_key(engine, uri, ui, NULL);
+		ENGINE_finish(engine);
+	}
+	ENGINE_free(engine);
+	return pkey;
+}
+
+/* By a provider, if one knows such URIs, else by the engine that there was before there were providers. */
+static EVP_PKEY *read_key(const char *uri)
+{
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(no_password, 0);
+	EVP_PKEY *pkey = stored_key(uri, ui);
+
+	if (!pkey && !strncmp(uri, "pkcs11:", 7))
+		pkey = token_key(uri, ui);
 	UI_destroy_method(ui);
 	return pkey;
 }
