@@ -210,7 +210,8 @@ static void versions_and_ciphers(void)
 	CHECK(agrees("max_version = \"1.2\"\n", TLS1_2_VERSION, both12, "ECDHE-RSA-AES256-GCM-SHA384"));
 	CHECK(agrees("ciphers = \"ECDHE-RSA-AES128-GCM-SHA256\"\n", TLS1_2_VERSION, both12,
 		     "ECDHE-RSA-AES128-GCM-SHA256"));
-	CHECK(!agrees("ciphers = \"ECDHE-RSA-AES128-GCM-SHA256\"\n", TLS1_2_VERSION, "ECDHE-RSA-AES256-GCM-SHA384", ""));
+	CHECK(!agrees("ciphers = \"ECDHE-RSA-AES128-GCM-SHA256\"\n", TLS1_2_VERSION,
+		      "ECDHE-RSA-AES256-GCM-SHA384", ""));
 	CHECK(agrees("ciphersuites = \"TLS_AES_128_GCM_SHA256\"\n", TLS1_3_VERSION, both13, "TLS_AES_128_GCM_SHA256"));
 	CHECK(!agrees("ciphersuites = \"TLS_AES_128_GCM_SHA256\"\n", TLS1_3_VERSION, "TLS_AES_256_GCM_SHA384", ""));
 	/* A key exchange by RSA is for who asks for it. */
@@ -364,7 +365,8 @@ static void key_uris(void)
 
 	doing = "a key's URI";
 	CHECK(getcwd(cwd, sizeof(cwd)));
-	snprintf(text, sizeof(text), "certificate = \"build/certs/rsa.crt\"\nkey = \"file:%s/build/certs/rsa.key\"\n", cwd);
+	snprintf(text, sizeof(text), "certificate = \"build/certs/rsa.crt\"\nkey = \"file:%s/build/certs/rsa.key\"\n",
+		 cwd);
 	s = scene_profile(text);
 	r = scene_request(s);
 	ctx = scene_peer_ctx(s, TLS1_3_VERSION, NULL);
@@ -372,6 +374,14 @@ static void key_uris(void)
 	SSL_CTX_free(ctx);
 	settings_put(s);
 	scene_refused("certificate = \"build/certs/rsa.crt\"\nkey = \"file:/nonexistent?pin-value=1234\"\n", "URI");
+}
+
+static void run(const char *format, const char *word)
+{
+	char command[1024];
+
+	snprintf(command, sizeof(command), format, word);
+	CHECK(!system(command));
 }
 
 /* A token of SoftHSM with this file's key. */
@@ -385,13 +395,10 @@ static void make_token(const char *file)
 	scene_write("softhsm", text);
 	setenv("SOFTHSM2_CONF", scene_path("softhsm"), 1);
 	setenv("PKCS11_MODULE_PATH", "/usr/lib/softhsm/libsofthsm2.so", 1);
-	snprintf(text, sizeof(text), "softhsm2-util --init-token --free --label kssl --so-pin 12345 --pin 1234 >%s 2>&1 && "
-		 "softhsm2-util --import %s --token kssl --label web --id 01 --pin 1234 >%s 2>&1",
-		 scene_path("log"), file, scene_path("log"));
-	CHECK(!system(text));
+	run("softhsm2-util --init-token --free --label kssl --so-pin 12345 --pin 1234 >%s", "/dev/null");
+	run("softhsm2-util --import %s --token kssl --label web --id 01 --pin 1234 >/dev/null", file);
 	/* SoftHSM reads them each time, and the key process is nobody by then. */
-	snprintf(text, sizeof(text), "chmod -R a+rX %s", scene_dir);
-	CHECK(!system(text));
+	run("chmod -R a+rX %s", scene_dir);
 }
 
 #define TOKEN	"pkcs11:token=kssl;object=web;pin-value="
@@ -409,7 +416,8 @@ static void token_keys(void)
 		doing = certs[i];
 		snprintf(text, sizeof(text), "build/certs/%s.key", certs[i]);
 		make_token(text);
-		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "1234\"\n", certs[i]);
+		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "1234\"\n",
+			 certs[i]);
 		s = scene_profile(text);
 		r = scene_request(s);
 		FOR_VERSIONS(version) {
@@ -419,7 +427,8 @@ static void token_keys(void)
 			SSL_CTX_free(ctx);
 		}
 		settings_put(s);
-		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "4321\"\n", certs[i]);
+		snprintf(text, sizeof(text), "certificate = \"build/certs/%s.crt\"\nkey = \"" TOKEN "4321\"\n",
+			 certs[i]);
 		/* A PIN is not for the log. */
 		scene_refused(text, "key of a URI: ");
 		scene_remove(scene_path("tokens"));

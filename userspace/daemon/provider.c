@@ -202,7 +202,8 @@ static void *new_operation(void)
 
 static void *new_signature(void *ctx, const char *properties)
 {
-	(void)ctx, (void)properties;
+	(void)ctx;
+	(void)properties;
 	return new_operation();
 }
 
@@ -265,7 +266,8 @@ static const OSSL_PARAM *settable(void *ctx, void *provider)
 		OSSL_PARAM_END
 	};
 
-	(void)ctx, (void)provider;
+	(void)ctx;
+	(void)provider;
 	return params;
 }
 
