@@ -380,7 +380,7 @@ static int premasters(void)
 		{ "longer secret", BLOCK - SECRET_LEN - 2, 0 }, { "major version", BLOCK - SECRET_LEN, 2 },
 		{ "minor version", BLOCK - SECRET_LEN + 1, 2 },
 	};
-	uint8_t block[BLOCK], in[BLOCK + 1], out[SECRET_LEN], again[SECRET_LEN];
+	uint8_t block[BLOCK], in[BLOCK + 1] = { 0 }, out[SECRET_LEN], again[SECRET_LEN];
 	char why[KSSLD_TEXT_LEN];
 	struct keys *keys = start_keys();
 	X509 *cert = read_cert(cert_files[0]);

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,22 +35,18 @@
 #define FIRST_FD	3
 
 /**
- * struct ask - what a worker wants
+ * struct ask - what a worker wants; behind it is what is to be signed or decrypted
  * @index: which key
  * @op: KEYS_*
  * @arg: KEYS_ARG()
  * @size: most that it has room for
- * @data: to sign or to decrypt
  */
 struct ask {
 	uint32_t index;
 	uint32_t op;
 	uint32_t arg;
 	uint32_t size;
-	uint8_t data[ASK_MAX];
 };
-
-#define ASK_HEAD	offsetof(struct ask, data)
 
 /**
  * struct keys - the daemon's end
@@ -101,22 +98,18 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	      void *out, size_t size)
 {
 	unsigned int number = own_number <= keys->workers ? own_number : 0;
-	struct ask ask;
-	struct iovec iov[2] = { { &ask, ASK_HEAD }, { (void *)in, len } };
+	struct ask ask = { .index = index, .op = op, .arg = arg, .size = size };
+	struct iovec iov[2] = { { &ask, sizeof(ask) }, { (void *)in, len } };
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 	uint8_t answer[4 + ANSWER_MAX];
 	int32_t ret = -EPIPE;
 	ssize_t n = -1;
 
-	if (len > sizeof(ask.data))
+	if (len > ASK_MAX)
 		return -EMSGSIZE;
-	ask.index = index;
-	ask.op = op;
-	ask.arg = arg;
-	ask.size = size;
 	if (!number)
 		pthread_mutex_lock(&keys->lock);
-	if (sendmsg(keys->fds[number], &msg, MSG_NOSIGNAL) == (ssize_t)(ASK_HEAD + len))
+	if (sendmsg(keys->fds[number], &msg, MSG_NOSIGNAL) == (ssize_t)(sizeof(ask) + len))
 		do {
 			n = recv(keys->fds[number], answer, sizeof(answer), 0);
 		} while (n < 0 && errno == EINTR);
@@ -401,11 +394,11 @@ static int give_up_rights(void)
 	       prctl(PR_SET_DUMPABLE, 0);
 }
 
-static int sign_text(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+static int sign_text(EVP_PKEY *pkey, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int ok = ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
-		 EVP_DigestSign(ctx, out, out_len, ask->data, len) == 1;
+		 EVP_DigestSign(ctx, out, out_len, data, len) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	return ok;
@@ -419,13 +412,13 @@ static int set_padding(EVP_PKEY_CTX *ctx, int padding)
 	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
-static int sign_digest(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+static int sign_digest(EVP_PKEY *pkey, uint32_t arg, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
 {
-	const EVP_MD *md = EVP_get_digestbynid(KEYS_ARG_LOW(ask->arg));
+	const EVP_MD *md = EVP_get_digestbynid(KEYS_ARG_LOW(arg));
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
 	int ok = ctx && md && EVP_PKEY_sign_init(ctx) == 1 &&
-		 (!EVP_PKEY_is_a(pkey, "RSA") || set_padding(ctx, KEYS_ARG_HIGH(ask->arg))) &&
-		 EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 && EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
+		 (!EVP_PKEY_is_a(pkey, "RSA") || set_padding(ctx, KEYS_ARG_HIGH(arg))) &&
+		 EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 && EVP_PKEY_sign(ctx, out, out_len, data, len) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
@@ -436,9 +429,9 @@ static int sign_digest(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_
  * random octets, in the same time (RFC 5246 7.4.7.1).  It fails only for what anybody can
  * see on the wire: a length or a number that is not of this key.
  */
-static int premaster(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+static int premaster(EVP_PKEY *pkey, uint32_t arg, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
 {
-	unsigned int version = KEYS_ARG_LOW(ask->arg), other = KEYS_ARG_HIGH(ask->arg);
+	unsigned int version = KEYS_ARG_LOW(arg), other = KEYS_ARG_HIGH(arg);
 	OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version),
 		OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end(),
@@ -450,12 +443,12 @@ static int premaster(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t 
 		params[1] = OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_NEGOTIATED_VERSION, &other);
 	ok = ctx && EVP_PKEY_decrypt_init(ctx) == 1 &&
 	     EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_WITH_TLS_PADDING) == 1 &&
-	     EVP_PKEY_CTX_set_params(ctx, params) == 1 && EVP_PKEY_decrypt(ctx, out, out_len, ask->data, len) == 1;
+	     EVP_PKEY_CTX_set_params(ctx, params) == 1 && EVP_PKEY_decrypt(ctx, out, out_len, data, len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }
 
-static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
+static int32_t answer(const struct ask *ask, const uint8_t *data, size_t len, uint8_t *out)
 {
 	size_t out_len = ANSWER_MAX;
 	EVP_PKEY *pkey;
@@ -465,11 +458,11 @@ static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
 		return -ENOENT;
 	pkey = loaded[ask->index];
 	if (ask->op == KEYS_SIGN && EVP_PKEY_is_a(pkey, "ED25519"))
-		ok = sign_text(pkey, ask, len, out, &out_len);
+		ok = sign_text(pkey, data, len, out, &out_len);
 	else if (ask->op == KEYS_SIGN)
-		ok = sign_digest(pkey, ask, len, out, &out_len);
+		ok = sign_digest(pkey, ask->arg, data, len, out, &out_len);
 	else if (ask->op == KEYS_PREMASTER && EVP_PKEY_is_a(pkey, "RSA"))
-		ok = premaster(pkey, ask, len, out, &out_len);
+		ok = premaster(pkey, ask->arg, data, len, out, &out_len);
 	else
 		return -EINVAL;
 	ERR_clear_error();
@@ -479,12 +472,13 @@ static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
 static void *serve(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
-	uint8_t out[4 + ANSWER_MAX];
+	uint8_t data[ASK_MAX], out[4 + ANSWER_MAX];
 	struct ask ask;
+	struct iovec iov[2] = { { &ask, sizeof(ask) }, { data, sizeof(data) } };
 	ssize_t n;
 
-	while ((n = recv(fd, &ask, sizeof(ask), 0)) > 0) {
-		int32_t ret = (size_t)n < ASK_HEAD ? -EINVAL : answer(&ask, n - ASK_HEAD, out + 4);
+	while ((n = readv(fd, iov, 2)) > 0) {
+		int32_t ret = (size_t)n < sizeof(ask) ? -EINVAL : answer(&ask, data, n - sizeof(ask), out + 4);
 
 		memcpy(out, &ret, sizeof(ret));
 		n = send(fd, out, 4 + (ret > 0 ? ret : 0), MSG_NOSIGNAL);
