@@ -41,10 +41,12 @@ static void server_names(void)
 		const char *cert;
 	} names[] = {
 		{ "other.example", "other" }, { "OTHER.example", "other" }, { "a.other.example", "ecdsa" },
-		{ "a.b.other.example", "rsa" }, { "another.example", "rsa" }, { "localhost", "rsa" }, { NULL, "rsa" },
+		{ "exact.other.example", "other" }, { "a.b.other.example", "rsa" }, { ".other.example", "rsa" },
+		{ "other.example.", "rsa" }, { "another.example", "rsa" }, { "localhost", "rsa" }, { NULL, "rsa" },
 	};
 	struct settings *s = scene_profile(RSA_SERVER "sni \"other.example\" {\n" SERVER("other") "}\n"
-					  "sni \"*.other.example\" {\n" SERVER("ecdsa") "}\n");
+					  "sni \"*.other.example\" {\n" SERVER("ecdsa") "}\n"
+					  "sni \"exact.other.example\" {\n" SERVER("other") "}\n");
 	struct request r = scene_request(s);
 	unsigned int i;
 

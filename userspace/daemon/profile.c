@@ -72,25 +72,30 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* An asterisk is one label (RFC 6125 6.4.3). */
 static bool matches(const char *pattern, const char *name, size_t len)
 {
-	const char *dot;
+	const char *rest = pattern[0] == '*' ? memchr(name, '.', len) : name;
 
-	if (pattern[0] != '*')
-		return strlen(pattern) == len && !strncasecmp(pattern, name, len);
-	dot = memchr(name, '.', len);
-	return dot && strlen(pattern + 1) == len - (dot - name) &&
-	       !strncasecmp(pattern + 1, dot, len - (dot - name));
+	if (pattern[0] == '*' && rest == name)
+		return false;
+	pattern += pattern[0] == '*';
+	return rest && strlen(pattern) == len - (rest - name) && !strncasecmp(pattern, rest, len - (rest - name));
 }
 
+/* The name itself before a pattern, wherever they are in the file. */
 static const struct identity *find_identity(const struct profile *p, const char *name, size_t len)
 {
+	const struct identity *found = &p->identities[0];
 	unsigned int i;
 
-	for (i = 1; len && i < p->identities_count; i++)
-		if (matches(p->identities[i].server_name, name, len))
-			return &p->identities[i];
-	return &p->identities[0];
+	for (i = 1; len && i < p->identities_count; i++) {
+		const struct identity *id = &p->identities[i];
+
+		if (matches(id->server_name, name, len) && (id->server_name[0] != '*' || found == &p->identities[0]))
+			found = id;
+	}
+	return found;
 }
 
 /* RFC 6066 3, with one name, as OpenSSL takes it too. */
