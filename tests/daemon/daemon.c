@@ -443,7 +443,8 @@ struct ends {
 	BIO *to_client;
 };
 
-static void make_ends(struct ends *e, SSL_CTX *ctx, const char *suite12)
+/* The version is the newest that the client has; its suites, if they are not to be the default. */
+static void make_ends(struct ends *e, SSL_CTX *ctx, int version, const char *suites)
 {
 	SSL_CTX *client_ctx = SSL_CTX_new(TLS_client_method());
 
@@ -453,8 +454,8 @@ static void make_ends(struct ends *e, SSL_CTX *ctx, const char *suite12)
 	e->to_client = BIO_new(BIO_s_mem());
 	SSL_CTX_load_verify_file(client_ctx, "build/certs/ca.crt");
 	SSL_set_verify(e->client, SSL_VERIFY_PEER, NULL);
-	if (suite12)
-		CHECK(SSL_set_max_proto_version(e->client, TLS1_2_VERSION) && SSL_set_cipher_list(e->client, suite12));
+	CHECK(SSL_set_min_proto_version(e->client, version) && SSL_set_max_proto_version(e->client, version));
+	CHECK(!suites || SSL_set_cipher_list(e->client, suites));
 	BIO_up_ref(e->to_server);
 	BIO_up_ref(e->to_client);
 	SSL_set_bio(e->server, e->to_server, e->to_client);
@@ -470,24 +471,23 @@ static void drop_ends(struct ends *e)
 	SSL_free(e->client);
 }
 
-static int shake_hands(SSL_CTX *ctx, const char *suite12)
+static void shake_hands(SSL_CTX *ctx, int version, const char *suite)
 {
 	struct ends e;
 	int i;
 
-	make_ends(&e, ctx, suite12);
+	doing = suite ? suite : "TLS 1.3";
+	make_ends(&e, ctx, version, suite);
 	for (i = 0; i < 10; i++) {
 		SSL_do_handshake(e.client);
 		SSL_do_handshake(e.server);
 	}
 	if (!SSL_is_init_finished(e.client) || !SSL_is_init_finished(e.server))
 		ERR_print_errors_fp(stdout);
-	doing = suite12 ? suite12 : "TLS 1.3";
 	CHECK(SSL_is_init_finished(e.client) && SSL_is_init_finished(e.server));
-	CHECK(SSL_get_verify_result(e.client) == X509_V_OK);
-	CHECK(!suite12 || !strcmp(SSL_get_cipher_name(e.client), suite12));
+	CHECK(SSL_get_verify_result(e.client) == X509_V_OK && SSL_version(e.client) == version);
+	CHECK(!suite || !strncmp(SSL_get_cipher_name(e.client), suite, strlen(SSL_get_cipher_name(e.client))));
 	drop_ends(&e);
-	return 0;
 }
 
 static int handshakes(void)
@@ -501,10 +501,31 @@ static int handshakes(void)
 	for (i = 0; i < KEYS; i++) {
 		SSL_CTX *ctx = server_ctx(keys, i);
 
-		if (shake_hands(ctx, NULL) || shake_hands(ctx, suites[i]))
-			return -1;
-		if (!i && (shake_hands(ctx, "AES128-GCM-SHA256") || shake_hands(ctx, "AES256-SHA")))
-			return -1;
+		shake_hands(ctx, TLS1_3_VERSION, NULL);
+		shake_hands(ctx, TLS1_2_VERSION, suites[i]);
+		if (!i) {
+			shake_hands(ctx, TLS1_2_VERSION, "AES128-GCM-SHA256");
+			shake_hands(ctx, TLS1_2_VERSION, "AES256-SHA");
+		}
+		SSL_CTX_free(ctx);
+	}
+	keys_stop(keys);
+	return 0;
+}
+
+/* They sign MD5 with SHA-1, and SHA-1 (RFC 4346 7.4.3, RFC 4492 5.4). */
+static int old_handshakes(void)
+{
+	struct keys *keys = start_keys();
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		SSL_CTX *ctx = server_ctx(keys, i);
+
+		CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION) && SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
+		shake_hands(ctx, TLS1_VERSION, i ? "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0" : "ECDHE-RSA-AES128-SHA:@SECLEVEL=0");
+		if (!i)
+			shake_hands(ctx, TLS1_1_VERSION, "AES128-SHA:@SECLEVEL=0");
 		SSL_CTX_free(ctx);
 	}
 	keys_stop(keys);
@@ -521,7 +542,7 @@ static unsigned long answer_to(SSL_CTX *ctx, const uint8_t *encrypted, uint8_t *
 	struct ends e;
 	int len;
 
-	make_ends(&e, ctx, "AES128-GCM-SHA256");
+	make_ends(&e, ctx, TLS1_2_VERSION, "AES128-GCM-SHA256");
 	SSL_do_handshake(e.client);
 	SSL_do_handshake(e.server);
 	SSL_do_handshake(e.client);
@@ -575,7 +596,7 @@ static int no_oracle(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	printf("1..9\n");
+	printf("1..10\n");
 	keys_program = "build/userspace/kssld";
 	report("every word of the configuration", every_word());
 	report("what a configuration leads to", what_is_read());
@@ -585,6 +606,7 @@ int main(void)
 	report("keys by their number, and no other", each_key());
 	report("premaster secrets, and nothing else", premasters());
 	report("handshakes with keys of another process", handshakes());
+	report("the same in TLS 1.0 and 1.1", old_handshakes());
 	report("no oracle for premaster secrets", no_oracle());
 	return failed ? 1 : 0;
 }
