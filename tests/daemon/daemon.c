@@ -522,8 +522,10 @@ static int old_handshakes(void)
 	for (i = 0; i < 2; i++) {
 		SSL_CTX *ctx = server_ctx(keys, i);
 
-		CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION) && SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
-		shake_hands(ctx, TLS1_VERSION, i ? "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0" : "ECDHE-RSA-AES128-SHA:@SECLEVEL=0");
+		CHECK(SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION));
+		CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
+		shake_hands(ctx, TLS1_VERSION, i ? "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0" :
+			    "ECDHE-RSA-AES128-SHA:@SECLEVEL=0");
 		if (!i)
 			shake_hands(ctx, TLS1_1_VERSION, "AES128-SHA:@SECLEVEL=0");
 		SSL_CTX_free(ctx);
