@@ -92,15 +92,15 @@ abi_tests := $(call programs,tests/abi)
 faults_tests := $(call programs,tests/faults)
 e2e_tests := $(call programs,tests/e2e)
 run_tests := $(call programs,tests/run)
+daemon_tests := $(call programs,tests/daemon)
 
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
 userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
-tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) build/tests/e2e/preload/still.so $(jsse)
+tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) $(daemon_tests) build/tests/e2e/preload/still.so $(jsse)
 userspace: $(out)/kssld
-tests: build/tests/daemon/daemon build/tests/daemon/adopt
 print-%:
 	@echo $($*)
 
@@ -163,18 +163,15 @@ $(abi_tests) $(e2e_tests) $(faults_tests): %: %.o $(if $(lib_objects),$(out)/lib
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lmnl
 
-build/tests/daemon/adopt: build/tests/daemon/adopt.o $(out)/libkssl.a
-	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
-
 build/tests/run/%.o: private cflags += -Iuserspace/run
 $(run_tests): %: %.o $(run_shared) $(out)/run/refuse.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-build/tests/daemon/daemon: build/tests/daemon/daemon.o $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
+$(daemon_tests): $(call objects,tests/daemon) $(filter-out %/main.o,$(daemon_objects)) $(genl_objects) $(out)/libkssl.a | $(out)/kssld
+$(daemon_tests): %: %.o
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -lconfuse -lmnl
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs) -lconfuse -lmnl
 
 # kssl-ctl as it is for another module: older, and newer.
 tests: build/tests/e2e/kssl-ctl-0 build/tests/e2e/kssl-ctl-2

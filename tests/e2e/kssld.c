@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <linux/capability.h>
 #include <linux/kssl.h>
 #include "tap.h"
 
@@ -35,6 +37,7 @@
 
 static char dir[32];
 static char conf[64];
+static char tickets[64];
 static pid_t daemon_pid;
 static int told = -1;
 
@@ -42,14 +45,21 @@ static const char profiles[] =
 	"workers = 2\ndebug = yes\n"
 	"profile \"test\" {\n\trole = \"client\"\n\ttrust = \"build/certs/ca.crt\"\n}\n"
 	"profile \"web\" {\n\tcertificate = \"build/certs/rsa.crt\"\n\tkey = \"build/certs/rsa.key\"\n"
-	"\talpn = { \"one\", \"two\" }\n}\n";
+	"\talpn = { \"one\", \"two\" }\n}\n"
+	"profile \"members\" {\n\tcertificate = \"build/certs/rsa.crt\"\n\tkey = \"build/certs/rsa.key\"\n"
+	"\ttrust = \"build/certs/ca.crt\"\n\tclient_cert = \"require\"\n\tcrl = \"build/certs/crl.pem\"\n}\n"
+	"profile \"premaster\" {\n\tcertificate = \"build/certs/rsa.crt\"\n\tkey = \"build/certs/rsa.key\"\n"
+	"\tciphers = \"AES128-GCM-SHA256\"\n}\n"
+	"profile \"edwards\" {\n\tcertificate = \"build/certs/ed25519.crt\"\n\tkey = \"build/certs/ed25519.key\"\n}\n"
+	"profile \"group\" {\n\trole = \"client\"\n\ttrust = \"build/certs/ca.crt\"\n"
+	"\tallow = { \"group:65534\" }\n}\n";
 
 static void write_conf(const char *more)
 {
 	FILE *f = fopen(conf, "w");
 
 	CHECK(f);
-	CHECK(fprintf(f, "%s%s", profiles, more) > 0);
+	CHECK(fprintf(f, "ticket_keys = \"%s\"\n%s%s", tickets, profiles, more) > 0);
 	CHECK(!fclose(f));
 }
 
@@ -71,10 +81,25 @@ static pid_t wait_told(const char *what)
 	check_failed(__FILE__, __LINE__, "kssld did not say %s", what);
 }
 
+/* Like kssld.service. */
+static void drop_capabilities(void)
+{
+	static const int kept[] = { CAP_NET_ADMIN, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID };
+	int cap;
+
+	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
+		if (cap != kept[0] && cap != kept[1] && cap != kept[2] && cap != kept[3] &&
+		    prctl(PR_CAPBSET_DROP, cap))
+			_exit(126);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		_exit(126);
+}
+
 static void start_daemon(void)
 {
 	daemon_pid = SYS(fork());
 	if (!daemon_pid) {
+		drop_capabilities();
 		execl("build/userspace/kssld", "kssld", "-c", conf, NULL);
 		_exit(127);
 	}
@@ -97,6 +122,7 @@ static void clean_up(void)
 	if (daemon_pid > 0)
 		kill(daemon_pid, SIGKILL);
 	unlink(conf);
+	unlink(tickets);
 	rmdir(dir);
 }
 
@@ -107,6 +133,7 @@ static void set_up(void)
 	snprintf(dir, sizeof(dir), "/tmp/kssld-XXXXXX");
 	CHECK(mkdtemp(dir));
 	snprintf(conf, sizeof(conf), "%s/conf", dir);
+	snprintf(tickets, sizeof(tickets), "%s/tickets", dir);
 	snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "kssld-test-%d", getpid());
 	told = SYS(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	SYS(bind(told, (struct sockaddr *)&sa, sizeof(sa.sun_family) + 1 + strlen(sa.sun_path + 1)));
@@ -124,6 +151,7 @@ static void set_up(void)
  * @fd: its socket
  * @server: its role
  * @ctx: one for all of its role, so that sessions can be resumed
+ * @session: as client: the one to resume, then the one to resume next
  * @thread: it echoes until the end of file
  * @ok: its handshake was good
  * @verify: as client: of the server's certificate
@@ -134,6 +162,7 @@ struct peer {
 	int fd;
 	int server;
 	SSL_CTX *ctx;
+	SSL_SESSION *session;
 	pthread_t thread;
 	int ok;
 	long verify;
@@ -171,6 +200,8 @@ static void *run_peer(void *arg)
 
 	SSL_set_fd(ssl, p->fd);
 	SSL_set_tlsext_host_name(ssl, "localhost");
+	if (p->session)
+		SSL_set_session(ssl, p->session);
 	p->ok = (p->server ? SSL_accept(ssl) : SSL_connect(ssl)) == 1;
 	p->verify = SSL_get_verify_result(ssl);
 	SSL_export_keying_material(ssl, p->exported, sizeof(p->exported), LABEL, strlen(LABEL), NULL, 0, 0);
@@ -181,20 +212,28 @@ static void *run_peer(void *arg)
 		if (SSL_write(ssl, buf, n) != n)
 			break;
 	SSL_shutdown(ssl);
+	SSL_SESSION_free(p->session);
+	p->session = SSL_get1_session(ssl);
 	SSL_free(ssl);
 	close(p->fd);
 	return NULL;
 }
 
-static void start_peer(struct peer *p, int fd, int server)
+static void start_peer_with(struct peer *p, int fd, int server, SSL_CTX *ctx, SSL_SESSION *session)
 {
 	memset(p, 0, sizeof(*p));
-	if (!contexts[server])
-		contexts[server] = make_ctx(server);
 	p->fd = fd;
 	p->server = server;
-	p->ctx = contexts[server];
+	p->ctx = ctx;
+	p->session = session;
 	EQ(pthread_create(&p->thread, NULL, run_peer, p), 0);
+}
+
+static void start_peer(struct peer *p, int fd, int server)
+{
+	if (!contexts[server])
+		contexts[server] = make_ctx(server);
+	start_peer_with(p, fd, server, contexts[server], NULL);
 }
 
 /* ---- sockets ---- */
@@ -580,6 +619,154 @@ static void upgrade(void)
 	wait_told("STOPPING=1");
 }
 
+static struct kssl_handshake as_server(const char *profile)
+{
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER };
+
+	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
+	return hs;
+}
+
+/* A ticket of the daemon before, which was killed. */
+static void tickets_over_a_restart(void)
+{
+	struct kssl_handshake hs = as_server("web");
+	struct peer p = { 0 };
+	int i, theirs, fd;
+
+	set_up();
+	contexts[0] = make_ctx(0);
+	for (i = 0; i < 3; i++) {
+		fd = make_pair(&theirs);
+		start_peer_with(&p, theirs, 0, contexts[0], p.session);
+		SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+		echo(fd, "hello");
+		EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, i ? KSSL_SESSION_RESUMED : 0);
+		close(fd);
+		pthread_join(p.thread, NULL);
+		CHECK(p.session);
+		if (!i) {
+			stop_daemon(SIGKILL);
+			start_daemon();
+		}
+	}
+	/* Another file of keys, and it is a stranger's. */
+	stop_daemon(SIGTERM);
+	SYS(unlink(tickets));
+	start_daemon();
+	fd = make_pair(&theirs);
+	start_peer_with(&p, theirs, 0, contexts[0], p.session);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(fd, "hello");
+	EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, 0);
+	close(fd);
+	pthread_join(p.thread, NULL);
+	SSL_SESSION_free(p.session);
+	stop_daemon(SIGTERM);
+}
+
+static void serve_one(const char *profile, uint16_t suite)
+{
+	struct kssl_handshake hs = as_server(profile);
+	struct kssl_status status = { .size = sizeof(status) };
+	socklen_t len = sizeof(status);
+	int how = KSSL_RENEG_FULL, theirs, fd = make_pair(&theirs);
+	struct peer p;
+
+	start_peer(&p, theirs, 0);
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	echo(fd, "hello");
+	EQ(p.verify, X509_V_OK);
+	if (!is_13())
+		SYS(setsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)));
+	echo(fd, "once more");
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_STATUS, &status, &len));
+	if (suite)
+		EQ(status.tx.suite, suite);
+	EQ(status.handshakes, is_13() ? 1 : 2);
+	close(fd);
+	pthread_join(p.thread, NULL);
+}
+
+static void premaster_secrets(void)
+{
+	set_up();
+	serve_one("premaster", 0x009c);
+	stop_daemon(SIGTERM);
+}
+
+static void edwards_keys(void)
+{
+	set_up();
+	serve_one("edwards", 0);
+	stop_daemon(SIGTERM);
+}
+
+static void certificates_of_clients(void)
+{
+	static const char *const names[] = { "client", "revoked", NULL };
+	struct kssl_handshake hs = as_server("members");
+	int i, theirs, fd, ret;
+	char file[64];
+	struct peer p;
+
+	set_up();
+	for (i = 0; i < 3; i++) {
+		SSL_CTX *ctx = make_ctx(0);
+		struct kssl_error error;
+
+		if (names[i]) {
+			snprintf(file, sizeof(file), "build/certs/%s.crt", names[i]);
+			EQ(SSL_CTX_use_certificate_chain_file(ctx, file), 1);
+			snprintf(file, sizeof(file), "build/certs/%s.key", names[i]);
+			EQ(SSL_CTX_use_PrivateKey_file(ctx, file, SSL_FILETYPE_PEM), 1);
+		}
+		fd = make_pair(&theirs);
+		start_peer_with(&p, theirs, 0, ctx, NULL);
+		ret = setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs));
+		error = error_of(fd);
+		if (!i) {
+			EQ(ret, 0);
+			echo(fd, "hello");
+			EQ(session_of(fd).flags & (KSSL_SESSION_PEER_CERT | KSSL_SESSION_VERIFIED),
+			   KSSL_SESSION_PEER_CERT | KSSL_SESSION_VERIFIED);
+		} else {
+			note("%s", error.text);
+			EQ(ret, -1);
+			EQ(error.who, KSSL_WHO_HELPER);
+			EQ(error.x509, i == 1 ? X509_V_ERR_CERT_REVOKED : 0);
+		}
+		close(fd);
+		pthread_join(p.thread, NULL);
+		SSL_SESSION_free(p.session);
+		SSL_CTX_free(ctx);
+	}
+	stop_daemon(SIGTERM);
+}
+
+/* The effective one counts, and no supplementary one. */
+static void groups(void)
+{
+	struct kssl_handshake hs = as_client("group", "localhost");
+	const gid_t group = NOBODY;
+	int theirs, fd;
+	struct peer p;
+
+	set_up();
+	SYS(syscall(SYS_setgroups, 1, &group));
+	refused(&hs, EACCES);
+	SYS(syscall(SYS_setgroups, 0, NULL));
+	fd = make_pair(&theirs);
+	start_peer(&p, theirs, 1);
+	SYS(syscall(SYS_setresgid, -1, group, -1));
+	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
+	SYS(syscall(SYS_setresgid, -1, 0, -1));
+	echo(fd, "hello");
+	close(fd);
+	pthread_join(p.thread, NULL);
+	stop_daemon(SIGTERM);
+}
+
 static const struct test tests[] = {
 	{ "client on a connected socket", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, client_on_a_connected_socket },
 	{ "listener with three accepts", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, listener_with_three_accepts },
@@ -588,6 +775,11 @@ static const struct test tests[] = {
 	{ "renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12, renegotiation },
 	{ "renegotiation by the server", OVER_OPENSSL | OVER_SERVER | OVER_TLS12, renegotiation_by_the_server },
 	{ "resumption", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, resumption },
+	{ "tickets over a restart", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, tickets_over_a_restart },
+	{ "premaster secrets", OVER_OPENSSL | OVER_SERVER | OVER_TLS12, premaster_secrets },
+	{ "Edwards keys", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, edwards_keys },
+	{ "certificates of clients", OVER_OPENSSL | OVER_SERVER | OVER_VERSIONS, certificates_of_clients },
+	{ "groups", OVER_OPENSSL | OVER_CLIENT | OVER_TLS13, groups },
 	{ "upgrade", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, upgrade },
 	{ NULL },
 };

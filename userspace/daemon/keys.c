@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The key process: loads private keys, gives up its rights, and from then on signs for the
- * workers, who name a key by its number and hold none themselves.  It is a program run
- * anew, so that nothing of a key is in memory that a worker ever had.
+ * The key process: loads private keys, gives up its rights, and from then on signs and
+ * decrypts for the workers, who name a key by its number and hold none themselves.  It is
+ * a program run anew, so that nothing of a key is in memory that a worker ever had.
  *
  * One socket pair per worker, and a thread at its other end.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED
+#define OPENSSL_SUPPRESS_DEPRECATED	/* engines */
 #include <errno.h>
 #include <grp.h>
 #include <pthread.h>
@@ -15,10 +15,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <openssl/ec.h>
+#include <openssl/core_names.h>
+#include <openssl/engine.h>
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/store.h>
@@ -26,27 +28,25 @@
 
 #include "kssld.h"
 
-#define DATA_MAX	2048
+/* Ed25519 signs no digest, but in TLS 1.2 a client's whole handshake (RFC 8422 5.10). */
+#define ASK_MAX		65536
+#define ANSWER_MAX	2048
 #define NOBODY		65534
 #define FIRST_FD	3
 
 /**
- * struct ask - what a worker wants
+ * struct ask - what a worker wants; behind it is what is to be signed or decrypted
  * @index: which key
  * @op: KEYS_*
- * @arg: padding
+ * @arg: KEYS_ARG()
  * @size: most that it has room for
- * @data: to sign
  */
 struct ask {
 	uint32_t index;
 	uint32_t op;
 	uint32_t arg;
 	uint32_t size;
-	uint8_t data[DATA_MAX];
 };
-
-#define ASK_HEAD	offsetof(struct ask, data)
 
 /**
  * struct keys - the daemon's end
@@ -66,6 +66,13 @@ const char *keys_program = "/proc/self/exe";
 
 static _Thread_local unsigned int own_number;
 
+static const char not_kept[] = "only RSA, ECDSA and Ed25519 keys can be kept in the key process";
+
+static bool is_kept(const EVP_PKEY *pkey)
+{
+	return EVP_PKEY_is_a(pkey, "RSA") || EVP_PKEY_is_a(pkey, "EC") || EVP_PKEY_is_a(pkey, "ED25519");
+}
+
 /* ---- the daemon's side ---- */
 
 /** keys_set_worker() - this thread is that worker; 0: none */
@@ -79,8 +86,8 @@ void keys_set_worker(unsigned int worker)
  * @keys: key process
  * @index: which key
  * @op: KEYS_*
- * @arg: padding
- * @in: to sign
+ * @arg: KEYS_ARG()
+ * @in: to sign or to decrypt
  * @len: bytes of it
  * @out: (out) result
  * @size: room there
@@ -92,16 +99,17 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 {
 	unsigned int number = own_number <= keys->workers ? own_number : 0;
 	struct ask ask = { .index = index, .op = op, .arg = arg, .size = size };
-	uint8_t answer[4 + DATA_MAX];
+	struct iovec iov[2] = { { &ask, sizeof(ask) }, { (void *)in, len } };
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	uint8_t answer[4 + ANSWER_MAX];
 	int32_t ret = -EPIPE;
 	ssize_t n = -1;
 
-	if (len > sizeof(ask.data))
+	if (len > ASK_MAX)
 		return -EMSGSIZE;
-	memcpy(ask.data, in, len);
 	if (!number)
 		pthread_mutex_lock(&keys->lock);
-	if (send(keys->fds[number], &ask, ASK_HEAD + len, MSG_NOSIGNAL) == (ssize_t)(ASK_HEAD + len))
+	if (sendmsg(keys->fds[number], &msg, MSG_NOSIGNAL) == (ssize_t)(sizeof(ask) + len))
 		do {
 			n = recv(keys->fds[number], answer, sizeof(answer), 0);
 		} while (n < 0 && errno == EINTR);
@@ -114,87 +122,23 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	if (ret > 0)
 		memcpy(out, answer + 4, ret);
 	OPENSSL_cleanse(answer, sizeof(answer));
-	OPENSSL_cleanse(&ask, sizeof(ask));
 	return ret;
 }
 
-/**
- * struct handle - what a public key knows of its private one
- * @keys: where it is
- * @index: its number
- */
-struct handle {
-	struct keys *keys;
-	uint32_t index;
-};
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static RSA_METHOD *rsa_method;
-static EC_KEY_METHOD *ec_method;
-static int rsa_index, ec_index;
-
-static void free_handle(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
+/* The key process has the other half of it. */
+static bool is_pair(EVP_PKEY *pkey, EVP_PKEY *public)
 {
-	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
-	free(ptr);
-}
+	const EVP_MD *md = EVP_PKEY_is_a(pkey, "ED25519") ? NULL : EVP_sha256();
+	EVP_MD_CTX *sign = EVP_MD_CTX_new(), *verify = EVP_MD_CTX_new();
+	uint8_t sig[ANSWER_MAX];
+	size_t len = sizeof(sig);
+	bool ok = sign && verify && EVP_DigestSignInit(sign, NULL, md, NULL, pkey) == 1 &&
+		  EVP_DigestSign(sign, sig, &len, (const uint8_t *)"kssld", 5) == 1 &&
+		  EVP_DigestVerifyInit(verify, NULL, md, NULL, public) == 1 &&
+		  EVP_DigestVerify(verify, sig, len, (const uint8_t *)"kssld", 5) == 1;
 
-static int rsa_sign(int len, const unsigned char *from, unsigned char *to, RSA *rsa, int padding)
-{
-	const struct handle *h = RSA_get_ex_data(rsa, rsa_index);
-	int ret = -EINVAL;
-
-	if (h && len >= 0)
-		ret = keys_call(h->keys, h->index, KEYS_RSA, padding, from, len, to, RSA_size(rsa));
-	return ret > 0 ? ret : -1;
-}
-
-static int ec_sign(int type, const unsigned char *digest, int len, unsigned char *sig, unsigned int *sig_len,
-		   const BIGNUM *kinv, const BIGNUM *r, EC_KEY *ec)
-{
-	const struct handle *h = EC_KEY_get_ex_data(ec, ec_index);
-	int ret = h && len >= 0 ? keys_call(h->keys, h->index, KEYS_ECDSA, 0, digest, len, sig,
-					    ECDSA_size(ec)) : -EINVAL;
-
-	(void)type, (void)kinv, (void)r;
-	*sig_len = ret > 0 ? ret : 0;
-	return ret > 0;
-}
-
-static void make_methods(void)
-{
-	rsa_index = RSA_get_ex_new_index(0, NULL, NULL, NULL, free_handle);
-	ec_index = EC_KEY_get_ex_new_index(0, NULL, NULL, NULL, free_handle);
-	rsa_method = RSA_meth_dup(RSA_PKCS1_OpenSSL());
-	ec_method = EC_KEY_METHOD_new(EC_KEY_OpenSSL());
-	if (!rsa_method || !ec_method)
-		return;
-	RSA_meth_set_priv_enc(rsa_method, rsa_sign);
-	EC_KEY_METHOD_set_sign(ec_method, ec_sign, NULL, NULL);
-}
-
-static int bind_rsa(EVP_PKEY *pkey, EVP_PKEY *public, struct handle *h)
-{
-	RSA *from = EVP_PKEY_get1_RSA(public), *rsa = RSA_new();
-	int ok = from && rsa && RSA_set0_key(rsa, BN_dup(RSA_get0_n(from)), BN_dup(RSA_get0_e(from)), NULL) &&
-		 RSA_set_method(rsa, rsa_method) && RSA_set_ex_data(rsa, rsa_index, h) &&
-		 EVP_PKEY_assign_RSA(pkey, rsa);
-
-	if (!ok)
-		RSA_free(rsa);
-	RSA_free(from);
-	return ok;
-}
-
-static int bind_ec(EVP_PKEY *pkey, EVP_PKEY *public, struct handle *h)
-{
-	EC_KEY *from = EVP_PKEY_get1_EC_KEY(public), *ec = from ? EC_KEY_dup(from) : NULL;
-	int ok = ec && EC_KEY_set_method(ec, ec_method) && EC_KEY_set_ex_data(ec, ec_index, h) &&
-		 EVP_PKEY_assign_EC_KEY(pkey, ec);
-
-	if (!ok)
-		EC_KEY_free(ec);
-	EC_KEY_free(from);
+	EVP_MD_CTX_free(sign);
+	EVP_MD_CTX_free(verify);
 	return ok;
 }
 
@@ -209,26 +153,21 @@ static int bind_ec(EVP_PKEY *pkey, EVP_PKEY *public, struct handle *h)
  */
 EVP_PKEY *keys_private(struct keys *keys, unsigned int index, X509 *cert, char *why)
 {
-	EVP_PKEY *public = X509_get0_pubkey(cert), *pkey = EVP_PKEY_new();
-	struct handle *h = malloc(sizeof(*h));
-	int type = public ? EVP_PKEY_get_base_id(public) : 0, ok = 0;
+	EVP_PKEY *public = X509_get0_pubkey(cert), *pkey = NULL;
 
-	pthread_once(&once, make_methods);
-	if (h && pkey && rsa_method && ec_method) {
-		*h = (struct handle) { .keys = keys, .index = index };
-		if (type == EVP_PKEY_RSA)
-			ok = bind_rsa(pkey, public, h);
-		else if (type == EVP_PKEY_EC)
-			ok = bind_ec(pkey, public, h);
+	if (!public || !is_kept(public))
+		snprintf(why, KSSLD_TEXT_LEN, "%s", not_kept);
+	else
+		pkey = provider_key(keys, index, public);
+	if (!pkey && public && is_kept(public))
+		snprintf(why, KSSLD_TEXT_LEN, "out of memory");
+	if (pkey && !is_pair(pkey, public)) {
+		snprintf(why, KSSLD_TEXT_LEN, "the key does not belong to the certificate");
+		EVP_PKEY_free(pkey);
+		pkey = NULL;
 	}
-	if (ok)
-		return pkey;
-	snprintf(why, KSSLD_TEXT_LEN, type == EVP_PKEY_RSA || type == EVP_PKEY_EC ? "out of memory" :
-		 "only RSA and ECDSA keys can be kept in the key process");
-	EVP_PKEY_free(pkey);
-	free(h);
 	ERR_clear_error();
-	return NULL;
+	return pkey;
 }
 
 /* ---- starting and ending it ---- */
@@ -363,9 +302,8 @@ static int no_password(char *buf, int size, int rwflag, void *arg)
 	return -1;
 }
 
-static EVP_PKEY *read_key(const char *uri)
+static EVP_PKEY *stored_key(const char *uri, UI_METHOD *ui)
 {
-	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(no_password, 0);
 	OSSL_STORE_CTX *store = OSSL_STORE_open(uri, ui, NULL, NULL, NULL);
 	EVP_PKEY *pkey = NULL;
 
@@ -379,6 +317,31 @@ static EVP_PKEY *read_key(const char *uri)
 		OSSL_STORE_INFO_free(info);
 	}
 	OSSL_STORE_close(store);
+	return pkey;
+}
+
+/* The engine stays as long as the key does. */
+static EVP_PKEY *token_key(const char *uri, UI_METHOD *ui)
+{
+	ENGINE *engine = ENGINE_by_id("pkcs11");
+	EVP_PKEY *pkey = NULL;
+
+	if (engine && ENGINE_init(engine)) {
+		pkey = ENGINE_load_private_key(engine, uri, ui, NULL);
+		ENGINE_finish(engine);
+	}
+	ENGINE_free(engine);
+	return pkey;
+}
+
+/* By a provider, if one knows such URIs, else by the engine that there was before there were providers. */
+static EVP_PKEY *read_key(const char *uri)
+{
+	UI_METHOD *ui = UI_UTIL_wrap_read_pem_callback(no_password, 0);
+	EVP_PKEY *pkey = stored_key(uri, ui);
+
+	if (!pkey && !strncmp(uri, "pkcs11:", 7))
+		pkey = token_key(uri, ui);
 	UI_destroy_method(ui);
 	return pkey;
 }
@@ -387,7 +350,6 @@ static const char *load(const char *uri)
 {
 	EVP_PKEY **more = realloc(loaded, (loaded_count + 1) * sizeof(*loaded));
 	EVP_PKEY *pkey;
-	int type;
 
 	if (!more)
 		return "out of memory";
@@ -396,10 +358,9 @@ static const char *load(const char *uri)
 	ERR_clear_error();
 	if (!pkey)
 		return "there is no private key that can be read without a password";
-	type = EVP_PKEY_get_base_id(pkey);
-	if (type != EVP_PKEY_RSA && type != EVP_PKEY_EC) {
+	if (!is_kept(pkey)) {
 		EVP_PKEY_free(pkey);
-		return "only RSA and ECDSA keys can be kept in the key process";
+		return not_kept;
 	}
 	loaded[loaded_count++] = pkey;
 	return "";
@@ -433,41 +394,75 @@ static int give_up_rights(void)
 	       prctl(PR_SET_DUMPABLE, 0);
 }
 
-static int do_rsa(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+static int sign_text(EVP_PKEY *pkey, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
 {
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx && EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+		 EVP_DigestSign(ctx, out, out_len, data, len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	return ok;
+}
+
+static int set_padding(EVP_PKEY_CTX *ctx, int padding)
+{
+	if (padding == RSA_PKCS1_PADDING)
+		return EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1;
+	return padding == RSA_PKCS1_PSS_PADDING && EVP_PKEY_CTX_set_rsa_padding(ctx, padding) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_pss_saltlen(ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
+}
+
+static int sign_digest(EVP_PKEY *pkey, uint32_t arg, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
+{
+	const EVP_MD *md = EVP_get_digestbynid(KEYS_ARG_LOW(arg));
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
-	int ok = ctx && (ask->arg == RSA_PKCS1_PADDING || ask->arg == RSA_NO_PADDING) &&
-		 EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_CTX_set_rsa_padding(ctx, ask->arg) == 1 &&
-		 EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
+	int ok = ctx && md && EVP_PKEY_sign_init(ctx) == 1 &&
+		 (!EVP_PKEY_is_a(pkey, "RSA") || set_padding(ctx, KEYS_ARG_HIGH(arg))) &&
+		 EVP_PKEY_CTX_set_signature_md(ctx, md) == 1 && EVP_PKEY_sign(ctx, out, out_len, data, len) == 1;
 
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }
 
-static int do_ecdsa(EVP_PKEY *pkey, const struct ask *ask, size_t len, uint8_t *out, size_t *out_len)
+/*
+ * As OpenSSL's server does it: what is not padded right or is of another version becomes
+ * random octets, in the same time (RFC 5246 7.4.7.1).  It fails only for what anybody can
+ * see on the wire: a length or a number that is not of this key.
+ */
+static int premaster(EVP_PKEY *pkey, uint32_t arg, const uint8_t *data, size_t len, uint8_t *out, size_t *out_len)
 {
+	unsigned int version = KEYS_ARG_LOW(arg), other = KEYS_ARG_HIGH(arg);
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_CLIENT_VERSION, &version),
+		OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end(),
+	};
 	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(pkey, NULL);
-	int ok = ctx && EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_sign(ctx, out, out_len, ask->data, len) == 1;
+	int ok;
 
+	if (other)
+		params[1] = OSSL_PARAM_construct_uint(OSSL_ASYM_CIPHER_PARAM_TLS_NEGOTIATED_VERSION, &other);
+	ok = ctx && EVP_PKEY_decrypt_init(ctx) == 1 &&
+	     EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_WITH_TLS_PADDING) == 1 &&
+	     EVP_PKEY_CTX_set_params(ctx, params) == 1 && EVP_PKEY_decrypt(ctx, out, out_len, data, len) == 1;
 	EVP_PKEY_CTX_free(ctx);
 	return ok;
 }
 
-static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
+static int32_t answer(const struct ask *ask, const uint8_t *data, size_t len, uint8_t *out)
 {
-	size_t out_len = DATA_MAX;
+	size_t out_len = ANSWER_MAX;
 	EVP_PKEY *pkey;
-	bool rsa;
-	int ok = 0;
+	int ok;
 
 	if (ask->index >= loaded_count)
 		return -ENOENT;
 	pkey = loaded[ask->index];
-	rsa = EVP_PKEY_get_base_id(pkey) == EVP_PKEY_RSA;
-	if (rsa && ask->op == KEYS_RSA)
-		ok = do_rsa(pkey, ask, len, out, &out_len);
-	else if (!rsa && ask->op == KEYS_ECDSA)
-		ok = do_ecdsa(pkey, ask, len, out, &out_len);
+	if (ask->op == KEYS_SIGN && EVP_PKEY_is_a(pkey, "ED25519"))
+		ok = sign_text(pkey, data, len, out, &out_len);
+	else if (ask->op == KEYS_SIGN)
+		ok = sign_digest(pkey, ask->arg, data, len, out, &out_len);
+	else if (ask->op == KEYS_PREMASTER && EVP_PKEY_is_a(pkey, "RSA"))
+		ok = premaster(pkey, ask->arg, data, len, out, &out_len);
 	else
 		return -EINVAL;
 	ERR_clear_error();
@@ -477,18 +472,21 @@ static int32_t answer(const struct ask *ask, size_t len, uint8_t *out)
 static void *serve(void *arg)
 {
 	int fd = (int)(intptr_t)arg;
-	uint8_t out[4 + DATA_MAX];
+	uint8_t data[ASK_MAX], out[4 + ANSWER_MAX];
 	struct ask ask;
+	struct iovec iov[2] = { { &ask, sizeof(ask) }, { data, sizeof(data) } };
 	ssize_t n;
 
-	while ((n = recv(fd, &ask, sizeof(ask), 0)) > 0) {
-		int32_t ret = (size_t)n < ASK_HEAD ? -EINVAL : answer(&ask, n - ASK_HEAD, out + 4);
+	while ((n = readv(fd, iov, 2)) > 0) {
+		int32_t ret = (size_t)n < sizeof(ask) ? -EINVAL : answer(&ask, data, n - sizeof(ask), out + 4);
 
 		memcpy(out, &ret, sizeof(ret));
-		if (send(fd, out, 4 + (ret > 0 ? ret : 0), MSG_NOSIGNAL) < 0)
+		n = send(fd, out, 4 + (ret > 0 ? ret : 0), MSG_NOSIGNAL);
+		/* It may have been a secret. */
+		OPENSSL_cleanse(out, sizeof(out));
+		if (n < 0)
 			break;
 	}
-	OPENSSL_cleanse(out, sizeof(out));
 	return NULL;
 }
 

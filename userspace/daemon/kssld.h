@@ -125,6 +125,7 @@ struct allow {
  * @key_index: the key process's number for the key, -1: none
  * @ocsp: response
  * @ocsp_len: bytes of it
+ * @ocsp_until: when it is out of date, seconds since 1970
  * @ctx: OpenSSL's side
  * @number: no other one of this process ever had it
  */
@@ -136,6 +137,7 @@ struct identity {
 	int key_index;
 	unsigned char *ocsp;
 	long ocsp_len;
+	int64_t ocsp_until;
 	SSL_CTX *ctx;
 	uint64_t number;
 };
@@ -260,8 +262,14 @@ int keys_call(struct keys *keys, uint32_t index, uint32_t op, uint32_t arg, cons
 	      void *out, size_t size);
 int keys_main(int argc, char **argv);
 
-#define KEYS_RSA	1	/* arg: padding */
-#define KEYS_ECDSA	2
+#define KEYS_SIGN	1	/* arg: number of the digest, RSA's padding */
+#define KEYS_PREMASTER	2	/* arg: version of the client's hello, another that will do */
+#define KEYS_ARG(low, high)	((uint32_t)(low) | (uint32_t)(high) << 16)
+#define KEYS_ARG_LOW(arg)	((arg) & 0xffff)
+#define KEYS_ARG_HIGH(arg)	((arg) >> 16)
+
+/* provider.c */
+EVP_PKEY *provider_key(struct keys *keys, uint32_t index, EVP_PKEY *public);
 
 /* cache.c */
 void cache_key(const struct request *r, const struct profile *p, uint8_t *key);

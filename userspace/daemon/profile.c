@@ -5,12 +5,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
 #include "kssld.h"
+
+#define OCSP_MAX	65536
 
 static int fail(char *why, const char *what, const char *file)
 {
@@ -68,25 +72,30 @@ static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* An asterisk is one label (RFC 6125 6.4.3). */
 static bool matches(const char *pattern, const char *name, size_t len)
 {
-	const char *dot;
+	const char *rest = pattern[0] == '*' ? memchr(name, '.', len) : name;
 
-	if (pattern[0] != '*')
-		return strlen(pattern) == len && !strncasecmp(pattern, name, len);
-	dot = memchr(name, '.', len);
-	return dot && strlen(pattern + 1) == len - (dot - name) &&
-	       !strncasecmp(pattern + 1, dot, len - (dot - name));
+	if (pattern[0] == '*' && rest == name)
+		return false;
+	pattern += pattern[0] == '*';
+	return rest && strlen(pattern) == len - (rest - name) && !strncasecmp(pattern, rest, len - (rest - name));
 }
 
+/* The name itself before a pattern, wherever they are in the file. */
 static const struct identity *find_identity(const struct profile *p, const char *name, size_t len)
 {
+	const struct identity *found = &p->identities[0];
 	unsigned int i;
 
-	for (i = 1; len && i < p->identities_count; i++)
-		if (matches(p->identities[i].server_name, name, len))
-			return &p->identities[i];
-	return &p->identities[0];
+	for (i = 1; len && i < p->identities_count; i++) {
+		const struct identity *id = &p->identities[i];
+
+		if (matches(id->server_name, name, len) && (id->server_name[0] != '*' || found == &p->identities[0]))
+			found = id;
+	}
+	return found;
 }
 
 /* RFC 6066 3, with one name, as OpenSSL takes it too. */
@@ -148,7 +157,7 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
 static int staple(SSL *ssl, void *arg)
 {
 	const struct identity *id = arg;
-	unsigned char *copy = OPENSSL_memdup(id->ocsp, id->ocsp_len);
+	unsigned char *copy = time(NULL) < id->ocsp_until ? OPENSSL_memdup(id->ocsp, id->ocsp_len) : NULL;
 
 	if (!copy)
 		return SSL_TLSEXT_ERR_NOACK;
@@ -203,6 +212,50 @@ static int set_certificate(struct settings *s, SSL_CTX *ctx, struct identity *id
 	return ok == 1 ? 0 : fail(why, "key", id->key);
 }
 
+/* When it is out of date (RFC 6960 4.2.2.1); -1: it says nothing of this certificate. */
+static int64_t good_until(OCSP_BASICRESP *basic, const X509 *cert)
+{
+	ASN1_GENERALIZEDTIME *next = NULL;
+	ASN1_INTEGER *serial;
+	struct tm tm;
+	int i;
+
+	for (i = 0; i < OCSP_resp_count(basic); i++) {
+		OCSP_SINGLERESP *single = OCSP_resp_get0(basic, i);
+
+		OCSP_id_get0_info(NULL, NULL, NULL, &serial, (OCSP_CERTID *)OCSP_SINGLERESP_get0_id(single));
+		if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(cert)))
+			continue;
+		OCSP_single_get0_status(single, NULL, NULL, NULL, &next);
+		if (!next)
+			return INT64_MAX;
+		return ASN1_TIME_to_tm(next, &tm) ? timegm(&tm) : -1;
+	}
+	return -1;
+}
+
+/* Its signature is for clients to verify. */
+static int read_response(struct identity *id, const X509 *cert, char *why)
+{
+	const unsigned char *der = id->ocsp;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &der, id->ocsp_len);
+	OCSP_BASICRESP *basic = NULL;
+
+	if (response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL)
+		basic = OCSP_response_get1_basic(response);
+	id->ocsp_until = basic ? good_until(basic, cert) : -1;
+	OCSP_BASICRESP_free(basic);
+	OCSP_RESPONSE_free(response);
+	ERR_clear_error();
+	if (id->ocsp_until < 0) {
+		snprintf(why, KSSLD_TEXT_LEN, "%s is no OCSP response for %s", id->ocsp_file, id->certificate);
+		return -EINVAL;
+	}
+	if (time(NULL) >= id->ocsp_until)
+		log_line(LOG_IS_WARNING, "the OCSP response in %s is out of date; it is not sent", id->ocsp_file);
+	return 0;
+}
+
 static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 {
 	FILE *f;
@@ -210,27 +263,28 @@ static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 	if (!id->ocsp_file)
 		return 0;
 	f = fopen(id->ocsp_file, "re");
-	id->ocsp = f ? malloc(65536) : NULL;
-	id->ocsp_len = id->ocsp ? fread(id->ocsp, 1, 65536, f) : 0;
-	if (f)
-		fclose(f);
-	if (!id->ocsp_len)
-		return fail(why, "ocsp", id->ocsp_file);
+	if (!f) {
+		snprintf(why, KSSLD_TEXT_LEN, "ocsp %s: %s", id->ocsp_file, strerror(errno));
+		return -EINVAL;
+	}
+	id->ocsp = malloc(OCSP_MAX);
+	id->ocsp_len = id->ocsp ? fread(id->ocsp, 1, OCSP_MAX, f) : 0;
+	fclose(f);
 	SSL_CTX_set_tlsext_status_cb(ctx, staple);
 	SSL_CTX_set_tlsext_status_arg(ctx, id);
-	return 0;
+	return read_response(id, SSL_CTX_get0_certificate(ctx), why);
 }
 
 static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 {
-	char ciphers[1024];
+	char ciphers[256];
 
 	if (!SSL_CTX_set_min_proto_version(ctx, p->min_version) ||
 	    !SSL_CTX_set_max_proto_version(ctx, p->max_version) || !SSL_CTX_set_dh_auto(ctx, 1))
 		return fail(why, "versions", NULL);
-	/* The key process decrypts nothing (RFC 9325 4.1). */
-	snprintf(ciphers, sizeof(ciphers), "%.1000s:!kRSA", p->ciphers ? p->ciphers : OSSL_default_cipher_list());
-	if (!SSL_CTX_set_cipher_list(ctx, p->server ? ciphers : p->ciphers ? p->ciphers : OSSL_default_cipher_list()))
+	/* A key exchange by RSA has to be asked for (RFC 9325 4.1). */
+	snprintf(ciphers, sizeof(ciphers), "%s%s", OSSL_default_cipher_list(), p->server ? ":!kRSA" : "");
+	if (!SSL_CTX_set_cipher_list(ctx, p->ciphers ? p->ciphers : ciphers))
 		return fail(why, "ciphers", p->ciphers);
 	if (p->ciphersuites && !SSL_CTX_set_ciphersuites(ctx, p->ciphersuites))
 		return fail(why, "ciphersuites", p->ciphersuites);
@@ -247,7 +301,8 @@ static void set_server(SSL_CTX *ctx, const struct profile *p)
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
 	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
-	SSL_CTX_set_session_cache_mode(ctx, p->session_cache ? SSL_SESS_CACHE_SERVER : SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_cache_mode(ctx, p->resume && p->session_cache ? SSL_SESS_CACHE_SERVER :
+				       SSL_SESS_CACHE_OFF);
 	SSL_CTX_sess_set_cache_size(ctx, p->session_cache);
 	SSL_CTX_set_timeout(ctx, p->session_lifetime);
 	if (!p->resume)

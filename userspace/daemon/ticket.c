@@ -51,7 +51,11 @@ static int rotate(int64_t now)
 	    RAND_priv_bytes(key.cipher, sizeof(key.cipher)) != 1 ||
 	    RAND_priv_bytes(key.mac, sizeof(key.mac)) != 1)
 		return -EIO;
-	keys[1] = keys[0];
+	/* A key opens tickets for as long again as it sealed them, even if there was nothing to seal. */
+	if (now - keys[0].made < 2 * (int64_t)lifetime)
+		keys[1] = keys[0];
+	else
+		OPENSSL_cleanse(&keys[1], sizeof(keys[1]));
 	keys[0] = key;
 	OPENSSL_cleanse(&key, sizeof(key));
 	return 0;
@@ -62,19 +66,22 @@ static int refresh_file(int64_t now)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), ret = 0;
 	struct ticket_key old[2] = { 0 };
+	bool stale = true;
 	struct stat st;
 
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) || (st.st_mode & 077) || flock(fd, LOCK_EX))
 		ret = st.st_mode & 077 ? -EPERM : -errno;
-	if (!ret && pread(fd, old, sizeof(old), 0) == sizeof(old))
+	if (!ret && pread(fd, old, sizeof(old), 0) == sizeof(old)) {
 		memcpy(keys, old, sizeof(keys));
-	if (!ret && !is_fresh(&keys[0], now)) {
-		ret = rotate(now);
-		if (!ret && pwrite(fd, keys, sizeof(keys), 0) != sizeof(keys))
-			ret = -EIO;
+		stale = !is_fresh(&keys[0], now);
 	}
+	if (!ret && !is_fresh(&keys[0], now))
+		ret = rotate(now);
+	/* A new file begins with the keys that were in force without it. */
+	if (!ret && stale && pwrite(fd, keys, sizeof(keys), 0) != sizeof(keys))
+		ret = -EIO;
 	OPENSSL_cleanse(old, sizeof(old));
 	close(fd);
 	return ret;
