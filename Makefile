@@ -151,6 +151,20 @@ $(out)/kssl-ctl: $(ctl_objects) $(genl_objects)
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs) -ljansson -lmnl
 
+# A server with OpenSSL alone, and the same one ported to libkssl.
+userspace: $(out)/example/server $(out)/example/server-kssl
+$(out)/example/server: $(out)/example/server.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(libs)
+
+$(out)/example/server-kssl: $(out)/example/server-kssl.c $(out)/libkssl.a
+	$(say) LD $@
+	$(Q)$(CC) $(cflags) $(LDFLAGS) -o $@ $^ $(libs)
+
+$(out)/example/server-kssl.c: userspace/example/server.c userspace/example/server.patch
+	@mkdir -p $(@D)
+	$(Q)patch -s -F 0 -o $@ $^
+
 build/tests/%.o: tests/%.c
 	@mkdir -p $(@D)
 	$(say) CC $@
@@ -258,6 +272,7 @@ man := $(DESTDIR)$(PREFIX)/share/man
 completions := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 pages = $(wildcard userspace/*/*.[1-8])
 completed = $(wildcard userspace/*/*.bash-completion)
+example := $(addprefix userspace/example/,server.c server.patch)
 bin := kssl-perf kssl-ctl kssl-run
 lib := libkssl.a libkssl.so.0 libkssl.so pkgconfig/libkssl.pc kssl/libkssl-run.so
 
@@ -279,6 +294,7 @@ install-user: userspace
 	for page in $(pages); do install -D -m 644 -t $(man)/man$${page##*.} $$page || exit; done
 	for file in $(completed); do install -D -m 644 $$file $(completions)/$$(basename $$file .bash-completion) || exit; done
 	test ! -e userspace/daemon/kssld.conf || install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/kssl userspace/daemon/kssld.conf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/kssl/example $(example)
 	test ! -e userspace/daemon/kssld.service || { mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		sed 's|/usr/local/sbin|$(PREFIX)/sbin|' userspace/daemon/kssld.service > \
 			$(DESTDIR)$(PREFIX)/lib/systemd/system/kssld.service; }
@@ -290,7 +306,7 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/include/libkssl.h $(DESTDIR)$(PREFIX)/include/linux/kssl.h
 	rm -f $(foreach page,$(pages),$(man)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(patsubst %.bash-completion,$(completions)/%,$(notdir $(completed)))
-	rm -f $(DESTDIR)$(PREFIX)/share/doc/kssl/kssld.conf
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/doc/kssl/,kssld.conf $(patsubst userspace/%,%,$(example)))
 
 # What dkms add wants: the module's sources, which it builds for each kernel.
 dkms := $(DESTDIR)/usr/src/kssl-$(version)

@@ -22,6 +22,7 @@ PATIENCE = 240      # seconds; only a backstop
 SIZE = 300000
 SECRET = b"This octet string is secret. "
 RUN = os.path.abspath("build/userspace/kssl-run")
+CTL = os.path.abspath("build/userspace/kssl-ctl")
 CERTS = os.path.abspath("build/certs")
 WORK = tempfile.mkdtemp(prefix="programs-")
 BODY = SECRET * (SIZE // len(SECRET)) + os.urandom(1000)
@@ -305,6 +306,72 @@ def socat_server(port):
     return capture, len(BODY)
 
 
+def example(port, program, *ca):
+    """The server of userspace/example, as it was (server) or as it is ported to libkssl (server-kssl)."""
+    return server(port, f"build/userspace/example/{program}", str(port), f"{WORK}/www", f"{CERTS}/rsa.crt",
+                  f"{CERTS}/rsa.key", *ca)
+
+
+def example_callbacks(port):
+    """Both answer alike: certificate, ALPN, server name and client certificate are their SSL_CTX's."""
+    client = "--cert", f"{CERTS}/client.crt", "--key", f"{CERTS}/client.key"
+    for program in ("server", "server-kssl"):
+        example(port, program, f"{CERTS}/ca.crt")
+        curl = "curl", "-sS", "-v", "--cacert", f"{CERTS}/ca.crt"
+        p = finish(*curl, *client, f"https://localhost:{port}/body")
+        same(p.stdout)
+        check(b"server accepted http/1.1" in p.stderr, f"{program}: no ALPN")
+        p = finish(*curl, f"https://localhost:{port}/body", status=None)
+        check(not p.stdout, f"{program}: a client without certificate has a body")
+        p = finish(*curl, *client, "--resolve", f"other:{port}:127.0.0.1", f"https://other:{port}/body", status=None)
+        check(b"unrecognized name" in p.stderr, f"{program}: {p.stderr.decode(errors='replace')}")
+        log = open(f"{WORK}/log", errors="replace").read()
+        check("client /CN=kssl client: ok" in log, f"{program}: its verify callback was not called")
+        stop_all()
+        open(f"{WORK}/log", "w").close()
+        port = next(ports)
+
+
+def request_body(client):
+    """One more request on the connection of openssl s_client."""
+    timer = threading.Timer(PATIENCE, client.kill)
+    timer.start()
+    client.stdin.write(b"GET /body HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    client.stdin.flush()
+    while client.stdout.readline() not in (b"\r\n", b""):
+        pass
+    same(client.stdout.read(len(BODY)))
+    timer.cancel()
+
+
+def example_renegotiates(port):
+    p = example(port, "server-kssl")
+    capture = Capture(port)
+    client = start("openssl", "s_client", "-brief", "-tls1_2", "-connect", f"localhost:{port}", "-servername",
+                   "localhost", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def connection():
+        found = json.loads(finish(CTL, "list", "--json", "--pid", str(p.pid)).stdout)["connections"]
+        check(len(found) == 1, f"the kernel has {len(found)} connections of the server")
+        return found[0]
+
+    request_body(client)
+    check(connection()["handshakes"] == 1, "there was a renegotiation already")
+    client.stdin.write(b"R\n")
+    client.stdin.flush()
+    wait_for(lambda: connection()["handshakes"] == 2, "a renegotiation by the client")
+    request_body(client)
+    finish(CTL, "renegotiate", "--timeout", str(PATIENCE), str(connection()["id"]))
+    request_body(client)
+    now = connection()
+    check(now["handshakes"] == 3 and now["tx"]["epoch"] == now["rx"]["epoch"] == 3,
+          f"{now['handshakes']} handshakes, epochs {now['tx']['epoch']} and {now['rx']['epoch']}")
+    check(now["tx"]["bytes"] >= 3 * len(BODY), f"the kernel has protected only {now['tx']['bytes']} bytes")
+    client.stdin.close()
+    client.wait(PATIENCE)
+    return capture, 3 * len(BODY)
+
+
 def refused(port, sentence, *options, cert="rsa", host="localhost", url="localhost"):
     nginx(port, True, cert=cert)
     capture = Capture(port)
@@ -345,6 +412,8 @@ TESTS = {
     "redis-server in clear text serves redis-cli --tls": redis,
     "socat in clear text sends to openssl s_server": socat_client,
     "socat in clear text receives from socat OPENSSL:": socat_server,
+    "the example answers the same when it is ported to libkssl": example_callbacks,
+    "the example ported to libkssl renegotiates, asked by either side": example_renegotiates,
     "another name than the certificate's": wrong_name,
     "a certificate of strangers": untrusted,
     "a name that is not known": unknown_name,

@@ -341,6 +341,13 @@ static int say_failure(struct probe *p, int fd, int err)
 		return say(p, BAD, "a certificate or key is not good: %s", error.text);
 	case ETIMEDOUT:
 		return say(p, BAD, "the handshake did not end in time: %s", error.text);
+	case EINVAL:
+		return say(p, BAD, "profile '%s' does not do for this: %s; a client's is tried with --connect HOST:PORT, a server's without",
+			   profile, error.text);
+	case EPROTO:
+		if (p->options->connect && error.who == KSSL_WHO_KERNEL)
+			return say(p, BAD, "what listens at %s does not seem to speak TLS: %s", p->options->connect,
+				   error.text);
 	}
 	return say(p, BAD, "the handshake failed: %s (%s)", error.text[0] ? error.text : "no cause is known",
 		   strerror(error.err));
