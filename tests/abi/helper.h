@@ -4,7 +4,9 @@
 #define HELPER_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <linux/kssl.h>
+#include "conn.h"
 
 /**
  * struct told - what a message of the family says
@@ -36,5 +38,26 @@ void helper_next(int nl, struct told *t);
 unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told *t);
 /* Take a socket that waits; the control file. */
 int helper_accept(int nl, struct told *t);
+
+/* ---- sockets that a helper is for ---- */
+
+/* KSSL_HANDSHAKE as it must be at least; a client's names www.example.org. */
+struct kssl_handshake wants(int role);
+int shake(int fd, const struct kssl_handshake *h);
+/* getsockopt(KSSL_HANDSHAKE) */
+int how_it_stands(int fd);
+/* A network namespace of its own: nobody else's helper. */
+void alone(void);
+/* Loopback of the variant's family; length of the address. */
+socklen_t loopback(struct sockaddr_storage *a, int port);
+/* A plain listener there; its address. */
+int listen_plain(struct sockaddr_storage *a, socklen_t *len);
+/* One whose children find a helper, of profile "web". */
+int listen_armed(struct sockaddr_storage *a, socklen_t *len);
+int connect_plain(const struct sockaddr_storage *a, socklen_t len);
+/* Keys of the peer, where there was no conn_attend() to make them. */
+void new_keys(struct conn *c);
+/* conn_hand_over() of a socket that blocks from now on. */
+void hand_over(struct conn *c);
 
 #endif

@@ -756,7 +756,7 @@ struct kssl_result {
  * @KSSL_CMD_STATS: do: counters, KSSL_A_STATS
  * @KSSL_CMD_RENEGOTIATE: do, admin or the socket's user: KSSL_A_ID, KSSL_A_HOW: as
  *	KSSL_RENEGOTIATE on a non-blocking socket.  EALREADY, EOPNOTSUPP, ENOTCONN,
- *	EPIPE, ESRCH, EINVAL likewise; the end is a KSSL_CMD_EVENT
+ *	EPIPE, ESRCH, EINVAL likewise; the end is a KSSL_CMD_EVENT, and KSSL_A_REQUEST
  * @KSSL_CMD_EVENT: to "events": KSSL_A_EVENT and what KSSL_CMD_SESSION gives
  */
 enum kssl_cmd {
@@ -820,6 +820,8 @@ enum kssl_cmd {
  * @KSSL_A_HOW: u32, KSSL_RENEG_*
  * @KSSL_A_EVENT: u8, KSSL_EVENT_NL_*
  * @KSSL_A_STATS: nested, enum kssl_attr_stats
+ * @KSSL_A_REQUEST: u32, how the last KSSL_RENEGOTIATE stands, as getsockopt() tells; none:
+ *	there was none
  */
 enum kssl_attr {
 	KSSL_A_UNSPEC,
@@ -863,9 +865,10 @@ enum kssl_attr {
 	KSSL_A_HOW,
 	KSSL_A_EVENT,
 	KSSL_A_STATS,
+	KSSL_A_REQUEST,
 };
 
-#define KSSL_A_MAX		KSSL_A_STATS
+#define KSSL_A_MAX		KSSL_A_REQUEST
 
 /* KSSL_A_STATE */
 #define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
@@ -950,5 +953,7 @@ enum kssl_attr_stats {
 #define KSSL_EVENT_NL_FAILED		4
 #define KSSL_EVENT_NL_ORPHANED		5
 #define KSSL_EVENT_NL_CLOSED		6
+#define KSSL_EVENT_NL_REFUSED		7	/* KSSL_RENEGOTIATE came to nothing, see KSSL_A_REQUEST */
+#define KSSL_EVENT_NL_DECLINED		8	/* we refused a renegotiation of the peer's */
 
 #endif /* _UAPI_LINUX_KSSL_H */
