@@ -291,7 +291,7 @@ static __poll_t armed_poll(struct file *file, struct socket *sock, struct poll_t
 	lock_sock(sk);
 	ret = attach(sock);
 	/* Whoever waits for connect() asks SO_ERROR next. */
-	if (ret)
+	if (ret && ret != -ENOTCONN && !sk->sk_err)
 		WRITE_ONCE(sk->sk_err, -ret);
 	release_sock(sk);
 	if (ret)
