@@ -214,6 +214,26 @@ unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told 
 	}
 }
 
+static int take_counter(const struct nlattr *a, void *arg)
+{
+	uint64_t *counters = arg;
+
+	if (mnl_attr_get_type(a) <= KSSL_A_STATS_MAX)
+		counters[mnl_attr_get_type(a)] = number(a);
+	return MNL_CB_OK;
+}
+
+uint64_t helper_counter(int nl, int counter)
+{
+	uint64_t counters[KSSL_A_STATS_MAX + 1] = { 0 };
+	struct told t;
+
+	EQ(helper_ask(nl, KSSL_CMD_STATS, 0, 0, 0, 0, &t), 0);
+	CHECK(HAS(&t, KSSL_A_STATS) && t.len[KSSL_A_STATS]);
+	mnl_attr_parse_payload(t.text[KSSL_A_STATS], t.len[KSSL_A_STATS], take_counter, counters);
+	return counters[counter];
+}
+
 int helper_accept(int nl, struct told *t)
 {
 	struct timespec pause = { .tv_nsec = 10000000 };

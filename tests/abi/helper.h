@@ -36,6 +36,8 @@ extern char helper_sentence[200];
 void helper_next(int nl, struct told *t);
 /* Dump: how many messages; the last one for which number[@attr] is @value in @t. */
 unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told *t);
+/* One of KSSL_CMD_STATS, as it is now. */
+uint64_t helper_counter(int nl, int counter);
 /* Take a socket that waits; the control file. */
 int helper_accept(int nl, struct told *t);
 
