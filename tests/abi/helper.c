@@ -151,23 +151,31 @@ static int take_error(const struct nlmsghdr *nlh)
 	return -e->error;
 }
 
-int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2,
-	       struct told *answer)
+long helper_send(int nl, int flags, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2)
 {
-	char buf[16384] = { 0 };
-	struct nlmsghdr *nlh = begin(buf, family, NLM_F_ACK, cmd, KSSL_GENL_VERSION);
+	char buf[200] = { 0 };
+	struct nlmsghdr *nlh = begin(buf, family, flags, cmd, KSSL_GENL_VERSION);
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	static struct told unused;
 
 	if (attr1)
 		mnl_attr_put_u32(nlh, attr1, value1);
 	if (attr2)
 		mnl_attr_put_u32(nlh, attr2, value2);
-	SYS(sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel)));
-	for (;;) {
-		int n = SYS(recv(nl, buf, sizeof(buf), 0));
+	return sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel));
+}
 
-		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
+int helper_answer(int nl, struct told *answer)
+{
+	char buf[16384];
+	static struct told unused;
+
+	for (;;) {
+		struct nlmsghdr *nlh = (void *)buf;
+		int n = recv(nl, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			return errno;
+		for (; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
 			if (nlh->nlmsg_seq != sequence)
 				continue;	/* of a group */
 			if (nlh->nlmsg_type == NLMSG_ERROR)
@@ -175,6 +183,13 @@ int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t 
 			take(answer ? answer : &unused, nlh);
 		}
 	}
+}
+
+int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2,
+	       struct told *answer)
+{
+	SYS(helper_send(nl, NLM_F_ACK, cmd, attr1, value1, attr2, value2));
+	return helper_answer(nl, answer);
 }
 
 void helper_next(int nl, struct told *t)
@@ -190,17 +205,16 @@ void helper_next(int nl, struct told *t)
 
 unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told *t)
 {
-	char buf[16384] = { 0 };
-	struct nlmsghdr *nlh = begin(buf, family, NLM_F_DUMP, cmd, KSSL_GENL_VERSION);
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	unsigned int count = 0;
 	static struct told one;
+	char buf[16384];
 
-	SYS(sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel)));
+	SYS(helper_send(nl, NLM_F_DUMP, cmd, 0, 0, 0, 0));
 	for (;;) {
 		int n = SYS(recv(nl, buf, sizeof(buf), 0));
+		struct nlmsghdr *nlh = (void *)buf;
 
-		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
+		for (; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
 			if (nlh->nlmsg_seq != sequence)
 				continue;
 			if (nlh->nlmsg_type == NLMSG_DONE)

@@ -32,6 +32,9 @@ int helper_open(const char *group);
 int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2,
 	       struct told *answer);
 extern char helper_sentence[200];
+/* The two halves of it; @flags: NLM_F_*.  The first is like send(), the second an errno also if recv() fails. */
+long helper_send(int nl, int flags, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2);
+int helper_answer(int nl, struct told *answer);
 /* Next message of a group, waited for. */
 void helper_next(int nl, struct told *t);
 /* Dump: how many messages; the last one for which number[@attr] is @value in @t. */

@@ -72,6 +72,13 @@
  *   EOPNOTSUPP     MSG_OOB, MSG_ZEROCOPY, MSG_FASTOPEN, MSG_ERRQUEUE, TCP_REPAIR
  *                  and its kin, TCP_ZEROCOPY_RECEIVE, mmap, connect(AF_UNSPEC);
  *                  attaching an MPTCP socket (ENOPROTOOPT), or one in a sockmap
+ *
+ * Before connect() or listen() (an armed socket) these options do: KSSL_HANDSHAKE,
+ * KSSL_POLICY, getsockopt() of KSSL_SUITES, KSSL_STATUS and KSSL_ERROR; the others are
+ * ENOTCONN.  TCP_FASTOPEN and IPV6_ADDRFORM are EOPNOTSUPP, connect(AF_UNSPEC) is not.
+ * accept() gives ECONNABORTED where there is no memory to protect a connection.  An
+ * accept() that slept when its listener was armed is not ours: all calls with the socket
+ * that it gives are ECONNABORTED.
  */
 #ifndef _UAPI_LINUX_KSSL_H
 #define _UAPI_LINUX_KSSL_H
@@ -327,7 +334,8 @@ struct kssl_error {
  * limits count blocks.
  *
  * It can be set at any time after the attach; clocks that run keep their time, and an
- * orphan needs its flag before the helper goes.  A new key is
+ * orphan needs its flag before the helper goes.  Before connect() or listen() it is for
+ * what connects or is accepted from then on.  A new key is
  * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when the application has read, or
  * just reads, what was received, lest the peer's answer be behind it;
  * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
@@ -953,7 +961,7 @@ enum kssl_attr_stats {
 #define KSSL_EVENT_NL_FAILED		4
 #define KSSL_EVENT_NL_ORPHANED		5
 #define KSSL_EVENT_NL_CLOSED		6
-#define KSSL_EVENT_NL_REFUSED		7	/* KSSL_RENEGOTIATE came to nothing, see KSSL_A_REQUEST */
-#define KSSL_EVENT_NL_DECLINED		8	/* we refused a renegotiation of the peer's */
+#define KSSL_EVENT_NL_REFUSED		7	/* KSSL_RENEGOTIATE; KSSL_A_REQUEST says why */
+#define KSSL_EVENT_NL_DECLINED		8	/* a renegotiation of the peer's, by us */
 
 #endif /* _UAPI_LINUX_KSSL_H */
