@@ -5,7 +5,31 @@
  * Only their struct proto_ops is ours: the struct proto of a listener is kept by its
  * children, also by those in TIME_WAIT.  What is connected is attached by the first
  * call that comes by, and no call lets a byte through before.
+ *
+ * The lists are as in ulp.c, and tests/members compares.
+ *
+ * struct proto, of children that are not attached:
+ *   ours: close release_cb owner
+ *   refused: disconnect setsockopt getsockopt sendmsg recvmsg sendpage
+ *   base: ioctl splice_eof pre_connect connect accept init destroy shutdown keepalive
+ *	compat_ioctl bind bind_add backlog_rcv bpf_bypass_getsockopt hash unhash rehash
+ *	get_port put_port psock_update_sk_prot forward_alloc_get stream_memory_free
+ *	sock_is_readable enter_memory_pressure leave_memory_pressure diag_destroy
+ *   data: inuse_idx memory_allocated per_cpu_fw_alloc sockets_allocated
+ *	memory_pressure sysctl_mem sysctl_wmem sysctl_rmem sysctl_wmem_offset
+ *	sysctl_rmem_offset max_header no_autobind slab obj_size ipv6_pinfo_offset
+ *	slab_flags freeptr_offset useroffset usersize orphan_count rsk_prot twsk_prot h
+ *	name node
+ *
+ * struct proto_ops, of what is armed:
+ *   ours: connect accept poll ioctl sendmsg recvmsg sendpage splice_read shutdown
+ *	setsockopt getsockopt set_peek_off owner
+ *   refused: mmap read_sock read_skb sendmsg_locked sendpage_locked
+ *   base: release bind socketpair getname compat_ioctl gettstamp listen getsockopt_iter
+ *	set_rcvbuf set_rcvlowat peek_len show_fdinfo splice_eof
+ *   data: family
  */
+#include <linux/in6.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
@@ -16,13 +40,11 @@
 /**
  * struct kssl_arm - an armed socket
  * @not_tls: zero, as in struct kssl_sock
- * @ask: what to do once it is connected, or NULL
- * @number: as a listener
+ * @setup: for it once it is connected, or its children
  */
 struct kssl_arm {
 	struct tls_context not_tls;
-	struct kssl_ask *ask;
-	u32 number;
+	struct kssl_setup setup;
 };
 
 static struct proto_ops armed[KSSL_FAMILIES];
@@ -53,8 +75,16 @@ static struct kssl_arm *arm_of(const struct sock *sk)
 
 static void free_arm(struct kssl_arm *arm)
 {
-	kssl_ask_put(arm->ask);
+	kssl_ask_put(arm->setup.ask);
 	kfree(arm);
+}
+
+/* Of a listener of ours, and not attached? */
+static bool is_child(const struct sock *sk)
+{
+	const struct proto *prot = READ_ONCE(sk->sk_prot);
+
+	return prot >= unattached && prot < unattached + KSSL_FAMILIES;
 }
 
 /* ---- from armed to attached ---- */
@@ -69,17 +99,23 @@ static bool is_open(const struct sock *sk)
 static int attach(struct socket *sock)
 {
 	struct sock *sk = sock->sk;
+	struct kssl_setup setup;
 	struct kssl_arm *arm;
 	int ret;
 
 	if (!is_armed(sock))
 		return 0;
+	/* What its listener would have it do was not known to who accepted it. */
+	if (is_child(sk))
+		return -ECONNABORTED;
 	if (!is_open(sk))
 		return -ENOTCONN;
 	if (tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	arm = arm_of(sk);
-	ret = kssl_sock_attach(sk, family_of(sk), arm->ask, 0);
+	setup = arm->setup;
+	setup.listener = 0;
+	ret = kssl_sock_attach(sk, family_of(sk), &setup);
 	if (!ret)
 		free_arm(arm);
 	return ret;
@@ -131,50 +167,71 @@ static int settle_for_data(struct socket *sock, bool nonblock)
 static int armed_connect(struct socket *sock, KSSL_COMPAT_SOCKADDR *address, int len, int flags)
 {
 	struct sock *sk = sock->sk;
-	int ret;
+	int ret, attached;
 
 	/* It would return before there is a connection, and data would go with the SYN. */
 	if (tcp_sk(sk)->fastopen_connect)
 		return -EOPNOTSUPP;
 	ret = base_ops(sock)->connect(sock, address, len, flags);
-	if (ret || !is_open(sk))
+	/* EISCONN: it was connected before, and could not be attached. */
+	if ((ret && ret != -EISCONN) || !is_open(sk))
 		return ret;
 	lock_sock(sk);
-	ret = attach(sock);
-	if (!ret && kssl_sock_of(sk)->asked)
+	attached = attach(sock);
+	if (attached)
+		ret = attached;
+	else if (kssl_sock_of(sk)->asked)
 		ret = kssl_handshake_wait(sk, flags, false);
 	release_sock(sk);
 	return ret;
 }
 
-/*
- * A child of ours comes without payload and with our reference on the module; one
- * that was there before the listener was armed has no ULP at all.
- */
-static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener)
+/* It was there before the listener was armed. */
+static int adopt_plain(struct socket *sock, const struct kssl_setup *setup)
 {
+	const struct proto_ops *ops = sock->ops;
 	struct sock *sk = sock->sk;
-	unsigned int family = family_of(sk);
-	const struct kssl_base *base = kssl_sock_base(family);
+	const struct kssl_base *base = kssl_sock_base(family_of(sk));
+	struct kssl_sock *ctx;
 	int ret;
 
 	WRITE_ONCE(sock->ops, base->ops);
-	if (!inet_csk_has_ulp(sk)) {
-		ret = base->prot->setsockopt(sk, SOL_TCP, TCP_ULP, KERNEL_SOCKPTR(KSSL_ULP_NAME),
-					     sizeof(KSSL_ULP_NAME) - 1);
-		if (ret || !ask)
-			return ret;
-		lock_sock(sk);
-		kssl_sock_of(sk)->listener = listener;
-		kssl_handshake_begin(kssl_sock_of(sk), ask);
-		release_sock(sk);
-		return 0;
+	ret = base->prot->setsockopt(sk, SOL_TCP, TCP_ULP, KERNEL_SOCKPTR(KSSL_ULP_NAME),
+				     sizeof(KSSL_ULP_NAME) - 1);
+	if (ret) {
+		WRITE_ONCE(sock->ops, ops);
+		return ret;
 	}
+	/*
+	 * The caller has taken a reference for the ops as they were, which need not have
+	 * been ours if the listener was just armed; the attach its own.
+	 */
+	if (ops->owner == THIS_MODULE)
+		module_put(THIS_MODULE);
+	ctx = kssl_sock_of(sk);
+	mutex_lock(&ctx->tx.lock);
 	lock_sock(sk);
-	ret = -ECONNABORTED;
-	if (sk->sk_prot == &unattached[family] && is_open(sk)) {
-		WRITE_ONCE(sk->sk_prot, base->prot);
-		ret = kssl_sock_attach(sk, family, ask, listener);
+	kssl_sock_set_up(ctx, setup);
+	if (setup->ask)
+		kssl_handshake_begin(ctx, setup->ask);
+	release_sock(sk);
+	kssl_tx_leave(ctx);
+	return 0;
+}
+
+/* A child of ours comes without payload and with our reference on the module. */
+static int adopt(struct socket *sock, const struct kssl_setup *setup)
+{
+	struct sock *sk = sock->sk;
+	unsigned int family = family_of(sk);
+	int ret = -ECONNABORTED;
+
+	if (!inet_csk_has_ulp(sk))
+		return adopt_plain(sock, setup);
+	lock_sock(sk);
+	if (is_child(sk) && is_open(sk)) {
+		WRITE_ONCE(sk->sk_prot, kssl_sock_base(family)->prot);
+		ret = kssl_sock_attach(sk, family, setup);
 		if (ret)
 			WRITE_ONCE(sk->sk_prot, &unattached[family]);
 	}
@@ -195,11 +252,12 @@ static int adopt(struct socket *sock, struct kssl_ask *ask, u32 listener)
  */
 int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_accept_arg *arg)
 {
-	const struct proto_ops *ops = newsock->ops;
-	struct kssl_ask *ask = NULL;
-	u32 number = 0;
+	struct kssl_setup setup = {};
 	int ret;
 
+	/* Servers within the kernel; they give it its ops later, and those would be ours. */
+	if (arg->kern)
+		return -EOPNOTSUPP;
 	ret = kssl_compat_base_accept(base_ops(sock), sock, newsock, arg);
 	if (ret)
 		return ret;
@@ -207,28 +265,17 @@ int kssl_arm_accept(struct socket *sock, struct socket *newsock, struct proto_ac
 	/* Shut down and connected meanwhile, it would be no listener any more. */
 	ret = is_armed(sock) ? 0 : -ECONNABORTED;
 	if (!ret) {
-		struct kssl_arm *arm = arm_of(sock->sk);
-
-		number = arm->number;
-		ask = arm->ask;
-		if (ask)
-			refcount_inc(&ask->ref);
+		setup = arm_of(sock->sk)->setup;
+		if (setup.ask)
+			refcount_inc(&setup.ask->ref);
 	}
 	release_sock(sock->sk);
 
 	if (!ret)
-		ret = adopt(newsock, ask, number);
-	kssl_ask_put(ask);
-	if (!ret) {
-		/*
-		 * The caller has taken one for the ops as they were, which need not have
-		 * been ours if the listener was just armed; the attach its own.
-		 */
-		if (ops->owner == THIS_MODULE)
-			module_put(THIS_MODULE);
+		ret = adopt(newsock, &setup);
+	kssl_ask_put(setup.ask);
+	if (!ret)
 		return 0;
-	}
-	WRITE_ONCE(newsock->ops, ops);
 	tcp_abort(newsock->sk, ECONNABORTED);
 	return -ECONNABORTED;
 }
@@ -237,10 +284,17 @@ static __poll_t armed_poll(struct file *file, struct socket *sock, struct poll_t
 {
 	struct sock *sk = sock->sk;
 	__poll_t mask = base_ops(sock)->poll(file, sock, wait);
+	int ret;
 
 	if (!is_open(sk))
 		return mask;
-	if (settle(sock))
+	lock_sock(sk);
+	ret = attach(sock);
+	/* Whoever waits for connect() asks SO_ERROR next. */
+	if (ret && ret != -ENOTCONN && !sk->sk_err)
+		WRITE_ONCE(sk->sk_err, -ret);
+	release_sock(sk);
+	if (ret)
 		return EPOLLERR | EPOLLHUP;
 	return READ_ONCE(sock->ops)->poll(file, sock, NULL);
 }
@@ -283,36 +337,87 @@ static int armed_shutdown(struct socket *sock, int how)
 	return base_ops(sock)->shutdown(sock, how);
 }
 
+static int armed_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
+{
+	if (is_open(sock->sk)) {
+		int ret = settle(sock);
+
+		return ret ? ret : READ_ONCE(sock->ops)->ioctl(sock, cmd, arg);
+	}
+	return base_ops(sock)->ioctl(sock, cmd, arg);
+}
+
+/*
+ * Its arm with the socket locked; an error; or NULL: it was connected and attached just
+ * now, so the call is one of a connected socket.
+ */
+static struct kssl_arm *lock_arm(struct socket *sock)
+{
+	struct kssl_arm *arm = NULL;
+	struct sock *sk = sock->sk;
+
+	lock_sock(sk);
+	if (is_child(sk))
+		arm = ERR_PTR(-ECONNABORTED);
+	else if (is_armed(sock))
+		arm = arm_of(sk);
+	if (IS_ERR_OR_NULL(arm))
+		release_sock(sk);
+	return arm;
+}
+
 static int set_ask(struct socket *sock, sockptr_t optval, unsigned int optlen)
 {
 	struct kssl_handshake h;
 	struct kssl_ask *ask;
-	struct sock *sk = sock->sk;
+	struct kssl_arm *arm;
 	int ret;
 
 	ret = kssl_sockopt_copy(&h, sizeof(h), optval, optlen);
 	if (ret)
 		return ret;
-	ask = kssl_ask_new(&h, sk);
+	ask = kssl_ask_new(&h, sock->sk);
 	if (IS_ERR(ask))
 		return PTR_ERR(ask);
-	lock_sock(sk);
-	/* It may just have been connected. */
-	ret = is_armed(sock) ? 0 : -EBUSY;
-	if (!ret) {
-		struct kssl_arm *arm = arm_of(sk);
-
-		ask->listener = arm->number;
-		swap(arm->ask, ask);
+	arm = lock_arm(sock);
+	if (!IS_ERR_OR_NULL(arm)) {
+		ask->listener = arm->setup.listener;
+		swap(arm->setup.ask, ask);
+		release_sock(sock->sk);
 	}
-	release_sock(sk);
 	kssl_ask_put(ask);
-	return ret;
+	if (arm)
+		return PTR_ERR_OR_ZERO(arm);
+	return READ_ONCE(sock->ops)->setsockopt(sock, SOL_KSSL, KSSL_HANDSHAKE, optval, optlen);
+}
+
+static int set_policy(struct socket *sock, sockptr_t optval, unsigned int optlen)
+{
+	struct kssl_policy policy;
+	struct kssl_arm *arm;
+	int ret;
+
+	ret = kssl_sockopt_copy(&policy, sizeof(policy), optval, optlen);
+	if (!ret)
+		ret = kssl_policy_check(&policy);
+	if (ret)
+		return ret;
+	arm = lock_arm(sock);
+	if (!IS_ERR_OR_NULL(arm)) {
+		arm->setup.policy = policy;
+		release_sock(sock->sk);
+	}
+	if (arm)
+		return PTR_ERR_OR_ZERO(arm);
+	return READ_ONCE(sock->ops)->setsockopt(sock, SOL_KSSL, KSSL_POLICY, optval, optlen);
 }
 
 static bool is_refused(int level, int optname)
 {
 	if (kssl_sockopt_refused(level, optname))
+		return true;
+	/* Once connected it would be TCP's again. */
+	if (level == SOL_IPV6 && optname == IPV6_ADDRFORM)
 		return true;
 	return level == SOL_TCP && (optname == TCP_FASTOPEN || optname == TCP_FASTOPEN_CONNECT);
 }
@@ -330,12 +435,27 @@ static int armed_setsockopt(struct socket *sock, int level, int optname, sockptr
 		return -EOPNOTSUPP;
 	if (level != SOL_KSSL)
 		return base_ops(sock)->setsockopt(sock, level, optname, optval, optlen);
-	return optname == KSSL_HANDSHAKE ? set_ask(sock, optval, optlen) : -ENOTCONN;
+	switch (optname) {
+	case KSSL_HANDSHAKE:
+		return set_ask(sock, optval, optlen);
+	case KSSL_POLICY:
+		return set_policy(sock, optval, optlen);
+	case KSSL_TX_KEY:
+	case KSSL_RX_KEY:
+	case KSSL_RENEGOTIATE:
+	case KSSL_EXPORTER:
+		return -ENOTCONN;
+	default:
+		return -ENOPROTOOPT;
+	}
 }
 
 static int armed_getsockopt(struct socket *sock, int level, int optname, char __user *optval,
 			    int __user *optlen)
 {
+	struct kssl_policy policy;
+	struct kssl_arm *arm;
+
 	if (is_open(sock->sk)) {
 		int ret = settle(sock);
 
@@ -346,7 +466,14 @@ static int armed_getsockopt(struct socket *sock, int level, int optname, char __
 		return -EOPNOTSUPP;
 	if (level != SOL_KSSL)
 		return base_ops(sock)->getsockopt(sock, level, optname, optval, optlen);
-	return kssl_sockopt_get_armed(optname, optval, optlen);
+	arm = lock_arm(sock);
+	if (!arm)
+		return READ_ONCE(sock->ops)->getsockopt(sock, level, optname, optval, optlen);
+	if (IS_ERR(arm))
+		return PTR_ERR(arm);
+	policy = arm->setup.policy;
+	release_sock(sock->sk);
+	return kssl_sockopt_get_armed(optname, &policy, optval, optlen);
 }
 
 #ifdef KSSL_COMPAT_HAS_SENDPAGE
@@ -360,6 +487,39 @@ static ssize_t armed_sendpage(struct socket *sock, struct page *page, int offset
 #endif
 
 /* ---- children nobody has accepted yet, or not by way of kssl_arm_accept() ---- */
+
+/* TCP's close may want to disconnect. */
+static void unattached_close(struct sock *sk, long timeout)
+{
+	const struct kssl_base *base = kssl_sock_base(family_of(sk));
+
+	WRITE_ONCE(sk->sk_prot, base->prot);
+	base->prot->close(sk, timeout);
+}
+
+/*
+ * An accept() that slept while its listener was armed is TCP's, and has TCP's
+ * operations for the child, some of which do not ask struct proto.  This is the last
+ * that it does with the child.
+ */
+static void unattached_release_cb(struct sock *sk)
+{
+	unsigned int family = family_of(sk);
+	const struct kssl_base *base = kssl_sock_base(family);
+	struct socket *sock = sk->sk_socket;
+
+	base->prot->release_cb(sk);
+	if (sock && READ_ONCE(sock->ops) == base->ops) {
+		__module_get(THIS_MODULE);
+		WRITE_ONCE(sock->ops, &armed[family]);
+	}
+}
+
+/* Listening again, it would leave this struct proto to its children. */
+static int unattached_disconnect(struct sock *sk, int flags)
+{
+	return -EOPNOTSUPP;
+}
 
 static int unattached_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 {
@@ -424,6 +584,8 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 	o->recvmsg = armed_recvmsg;
 	o->splice_read = armed_splice_read;
 	o->shutdown = armed_shutdown;
+	o->ioctl = armed_ioctl;
+	o->set_peek_off = attached->set_peek_off;
 	o->setsockopt = armed_setsockopt;
 	o->getsockopt = armed_getsockopt;
 	o->mmap = attached->mmap;
@@ -433,6 +595,9 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 
 	*p = *prot;
 	p->owner = THIS_MODULE;
+	p->close = unattached_close;
+	p->release_cb = unattached_release_cb;
+	p->disconnect = unattached_disconnect;
 	p->sendmsg = unattached_sendmsg;
 	p->recvmsg = kssl_compat_refuse_recvmsg;
 	p->setsockopt = unattached_setsockopt;
@@ -462,7 +627,7 @@ int kssl_arm(struct sock *sk, unsigned int family)
 	arm = kzalloc(sizeof(*arm), GFP_KERNEL_ACCOUNT);
 	if (!arm)
 		return -ENOMEM;
-	arm->number = atomic_inc_return(&kn->listeners);
+	arm->setup.listener = atomic_inc_return(&kn->listeners);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, arm);
 	__module_get(THIS_MODULE);
 	WRITE_ONCE(sk->sk_socket->ops, &armed[family]);

@@ -769,6 +769,9 @@ static void commit_record(struct kssl_sock *ctx, const struct kssl_op *op, const
 {
 	bool inner = ctx->tx.dir.epoch->ver->flags & KSSL_V_INNER_TYPE;
 
+	if (op->type == KSSL_TYPE_ALERT && op->len == 2 &&
+	    payload[1] == KSSL_ALERT_NO_RENEGOTIATION)
+		kssl_genl_event(ctx, KSSL_EVENT_NL_DECLINED);
 	if (op->type != KSSL_TYPE_HANDSHAKE)
 		return;
 	if (*payload == (inner ? KSSL_HANDSHAKE_CERTIFICATE_REQUEST : KSSL_HANDSHAKE_HELLO_REQUEST))

@@ -63,6 +63,8 @@ void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx)
 	note->state = state_of(ctx);
 	note->attached = ctx->attached;
 	note->error = ctx->error;
+	note->has_request = ctx->request_id && ctx->request_what != KSSL_ASK_EXPORTER;
+	note->request = ctx->request;
 	fill_address(&note->local, ctx->sk, false);
 	fill_address(&note->peer, ctx->sk, true);
 	kssl_status_fill(ctx, &note->status);
@@ -147,6 +149,7 @@ static int put_session(struct sk_buff *skb, const struct kssl_note *note, unsign
 	    nla_put_u32(skb, KSSL_A_HOLDS, s->holds) ||
 	    nla_put_u64_64bit(skb, KSSL_A_HOLD_MAX, s->hold_max_ns, KSSL_A_PAD) ||
 	    nla_put_u8(skb, KSSL_A_WAITS, s->waits) ||
+	    (note->has_request && nla_put_u32(skb, KSSL_A_REQUEST, note->request)) ||
 	    (note->has_session && nla_put_u32(skb, KSSL_A_SESSION_FLAGS, note->session_flags)) ||
 	    (note->alpn[0] && nla_put_string(skb, KSSL_A_ALPN, note->alpn)) ||
 	    nla_put_u64_64bit(skb, KSSL_A_AGE, (u64)(jiffies - since) * MSEC_PER_SEC / HZ,
@@ -188,7 +191,7 @@ static struct kssl_note *new_note(struct kssl_sock *ctx)
  * kssl_genl_ready() - tell helpers that a connection waits
  * @ctx: connection
  *
- * If the message is lost, the next one or the helper's next KSSL_CMD_ACCEPT finds it.
+ * If the message is lost, the helper's next KSSL_CMD_ACCEPT finds it.
  *
  * Context: Process context. Caller holds the socket lock.
  */
@@ -206,6 +209,7 @@ void kssl_genl_ready(struct kssl_sock *ctx)
 					GFP_KERNEL);
 	} else {
 		nlmsg_free(skb);
+		genl_set_err(&family, sock_net(ctx->sk), 0, GROUP_HELPERS, -ENOBUFS);
 	}
 	kfree(note);
 }
@@ -236,6 +240,7 @@ void kssl_genl_event(struct kssl_sock *ctx, u8 event)
 		genlmsg_multicast_netns(&family, net, skb, 0, GROUP_EVENTS, GFP_KERNEL);
 	} else {
 		nlmsg_free(skb);
+		genl_set_err(&family, net, 0, GROUP_EVENTS, -ENOBUFS);
 	}
 	kfree(note);
 }

@@ -220,6 +220,18 @@ struct kssl_ask {
 	struct kssl_handshake wants;
 };
 
+/**
+ * struct kssl_setup - what a connection has from the socket that was armed
+ * @ask: what a helper shall do, or NULL
+ * @listener: number of the socket as a listener, 0 for a connection that is no child
+ * @policy: a good one; all zero if none was set
+ */
+struct kssl_setup {
+	struct kssl_ask *ask;
+	u32 listener;
+	struct kssl_policy policy;
+};
+
 /* struct kssl_session as it is kept: @strings has profile, @name and @alpn are where in it. */
 struct kssl_session_info {
 	u32 flags;
@@ -246,6 +258,8 @@ struct kssl_note {
 	struct kssl_who who;
 	u8 role;
 	u8 state;
+	bool has_request;
+	int request;			/* KSSL_A_REQUEST */
 	bool has_session;
 	u32 session_flags;
 	unsigned long attached;		/* jiffies */
@@ -331,7 +345,8 @@ struct kssl_sock {
 	struct kssl_policy asked_policy;	/* as it was set */
 	u8 rekey;			/* KSSL_REKEY_* that nobody was asked for yet */
 	bool rekey_request;		/* the peer's key is meant too */
-	u32 request_id;			/* of the last KSSL_RENEGOTIATE */
+	u32 request_id;			/* of the last KSSL_RENEGOTIATE or KSSL_EXPORTER */
+	u32 request_what;		/* KSSL_RENEG_*, KSSL_ASK_EXPORTER */
 	int request;			/* how it stands: 0, EINPROGRESS, or why it failed */
 	int *request_waiter;		/* where the thread that waits for it looks */
 	u32 updates_sent;
@@ -453,7 +468,8 @@ void kssl_sock_report(struct kssl_sock *ctx);
 void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
 void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
 void kssl_sock_detach(struct kssl_sock *ctx);
-int kssl_sock_attach(struct sock *sk, unsigned int family, struct kssl_ask *ask, u32 listener);
+void kssl_sock_set_up(struct kssl_sock *ctx, const struct kssl_setup *setup);
+int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_setup *setup);
 bool kssl_sock_is_attached(const struct sock *sk);
 const struct kssl_base *kssl_sock_base(unsigned int family);
 
@@ -512,7 +528,8 @@ int kssl_sockopt_get(struct sock *sk, int level, int optname, char __user *optva
 		     int __user *optlen);
 bool kssl_sockopt_refused(int level, int optname);
 int kssl_sockopt_copy(void *to, size_t known, sockptr_t from, unsigned int len);
-int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen);
+int kssl_sockopt_get_armed(int optname, const struct kssl_policy *policy, char __user *optval,
+			   int __user *optlen);
 int kssl_sockopt_policy(struct kssl_sock *ctx, const struct kssl_policy *policy);
 void kssl_status_fill(struct kssl_sock *ctx, struct kssl_status *status);
 

@@ -53,6 +53,7 @@ out:
 static void begin(struct kssl_sock *ctx, u32 how)
 {
 	ctx->request_id++;
+	ctx->request_what = how;
 	ctx->request = EINPROGRESS;
 	kssl_control_request(ctx, how);
 }
@@ -156,7 +157,7 @@ int kssl_request_export(struct sock *sk, struct kssl_exporter *wants)
  * @id: which request
  * @err: 0 or positive errno
  *
- * Context: Caller holds the socket lock.
+ * Context: Process context. Caller holds the socket lock.
  */
 void kssl_request_end(struct kssl_sock *ctx, u32 id, int err)
 {
@@ -166,5 +167,7 @@ void kssl_request_end(struct kssl_sock *ctx, u32 id, int err)
 	if (ctx->request_waiter)
 		WRITE_ONCE(*ctx->request_waiter, err);
 	ctx->request_waiter = NULL;
+	if (err && ctx->request_what != KSSL_ASK_EXPORTER)
+		kssl_genl_event(ctx, KSSL_EVENT_NL_REFUSED);
 	kssl_sock_wake(ctx);
 }

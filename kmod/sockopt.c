@@ -412,15 +412,18 @@ static int get_exporter(struct kssl_sock *ctx, char __user *optval, int __user *
 
 /**
  * kssl_sockopt_get_armed() - getsockopt(SOL_KSSL) before there is a connection
- * @optname: KSSL_SUITES, KSSL_STATUS, KSSL_ERROR, KSSL_HANDSHAKE
+ * @optname: KSSL_SUITES, KSSL_STATUS, KSSL_ERROR, KSSL_POLICY, KSSL_HANDSHAKE
+ * @policy: as it was set
  * @optval: (out) value
  * @optlen: (in, out) its length
  *
  * Context: Process context, may sleep.
- * Return: 0, %-ENOTCONN for what only a connection has, %-EINVAL, %-EFAULT.
+ * Return: 0, %-ENOTCONN for what only a connection has, %-ENOPROTOOPT, %-EINVAL, %-EFAULT.
  */
-int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen)
+int kssl_sockopt_get_armed(int optname, const struct kssl_policy *policy, char __user *optval,
+			   int __user *optlen)
 {
+	struct kssl_policy asked_policy = *policy;
 	struct kssl_status status = {};
 	struct kssl_error error = {};
 	int len;
@@ -436,10 +439,18 @@ int kssl_sockopt_get_armed(int optname, char __user *optval, int __user *optlen)
 		return give_sized(&status, sizeof(status), optval, optlen, len);
 	case KSSL_ERROR:
 		return give_sized(&error, sizeof(error), optval, optlen, len);
+	case KSSL_POLICY:
+		return give_sized(&asked_policy, sizeof(asked_policy), optval, optlen, len);
 	case KSSL_HANDSHAKE:
 		return give_int(ENOTCONN, optval, optlen, len);
-	default:
+	case KSSL_CONTROL:
+	case KSSL_RENEGOTIATE:
+	case KSSL_SESSION:
+	case KSSL_PEER_CHAIN:
+	case KSSL_EXPORTER:
 		return -ENOTCONN;
+	default:
+		return -ENOPROTOOPT;
 	}
 }
 

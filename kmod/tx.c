@@ -550,8 +550,11 @@ static int settle(struct kssl_sock *ctx, bool now)
 			  "the peer renegotiates, which SSL 3.0 cannot refuse");
 		return 0;
 	}
-	if (tx->due & KSSL_DUE_REFUSAL)
+	if (tx->due & KSSL_DUE_REFUSAL) {
 		ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_NO_RENEGOTIATION);
+		if (!ret)
+			kssl_genl_event(ctx, KSSL_EVENT_NL_DECLINED);
+	}
 	if (!ret && (tx->due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST)))
 		ret = send_update(ctx, tx->due & KSSL_DUE_REQUEST ? KSSL_UPDATE_REQUESTED :
 				  KSSL_UPDATE_NOT_REQUESTED);

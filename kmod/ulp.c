@@ -490,26 +490,40 @@ static void publish(struct kssl_sock *ctx, int family)
 }
 
 /**
+ * kssl_sock_set_up() - give a connection what it has from the socket that was armed
+ * @ctx: connection without keys
+ * @setup: what that is; what it asks of a helper is not begun
+ *
+ * Context: Process context. Caller holds tx.lock, unless nobody knows of the connection
+ * yet, and the socket lock.
+ */
+void kssl_sock_set_up(struct kssl_sock *ctx, const struct kssl_setup *setup)
+{
+	ctx->listener = setup->listener;
+	kssl_policy_set(ctx, &setup->policy);
+}
+
+/**
  * kssl_sock_attach() - put the record layer on a connected socket
  * @sk: socket with base protocol
  * @family: of its tables
- * @ask: what a helper shall do, or NULL
- * @listener: number of the socket it was accepted from, or 0
+ * @setup: what it has from the socket that was armed, or NULL
  *
  * Context: Process context. Caller holds the socket lock.
  * Return: 0, %-ENOMEM, %-EBUSY.
  */
-int kssl_sock_attach(struct sock *sk, unsigned int family, struct kssl_ask *ask, u32 listener)
+int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_setup *setup)
 {
 	struct kssl_sock *ctx = new_sock(sk);
 
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	ctx->listener = listener;
+	if (setup)
+		kssl_sock_set_up(ctx, setup);
 	publish(ctx, family);
 	sk->sk_socket->state = SS_CONNECTED;
-	if (ask)
-		kssl_handshake_begin(ctx, ask);
+	if (setup && setup->ask)
+		kssl_handshake_begin(ctx, setup->ask);
 	return 0;
 }
 
@@ -565,7 +579,7 @@ static int ulp_init(struct sock *sk)
 		return family;
 	switch (sk->sk_state) {
 	case TCP_ESTABLISHED:
-		return kssl_sock_attach(sk, family, NULL, 0);
+		return kssl_sock_attach(sk, family, NULL);
 	case TCP_CLOSE:
 	case TCP_SYN_SENT:
 	case TCP_LISTEN:

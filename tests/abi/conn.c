@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -422,6 +423,24 @@ void *finish(pthread_t thread)
 
 	EQ(pthread_join(thread, &result), 0);
 	return result;
+}
+
+/* Its state is S then. */
+void wait_asleep(pid_t tid)
+{
+	char path[64], text[512] = {}, *state;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	for (;;) {
+		fd = SYS(open(path, O_RDONLY));
+		SYS(read(fd, text, sizeof(text) - 1));
+		close(fd);
+		state = strrchr(text, ')');
+		if (state && state[2] == 'S')
+			return;
+		usleep(500);
+	}
 }
 
 /* ---- the control file ---- */

@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -57,7 +62,7 @@ static int take_family(const struct nlmsghdr *nlh, void *arg)
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *start(char *buf, int type, int flags, int cmd, int version)
+static struct nlmsghdr *begin(char *buf, int type, int flags, int cmd, int version)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct genlmsghdr *g = mnl_nlmsg_put_extra_header(nlh, sizeof(*g));
@@ -75,7 +80,7 @@ int helper_open(const char *group)
 	int nl = SYS(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC)), on = 1;
 	char buf[16384] = { 0 };
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct nlmsghdr *nlh = start(buf, GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY, 1);
+	struct nlmsghdr *nlh = begin(buf, GENL_ID_CTRL, 0, CTRL_CMD_GETFAMILY, 1);
 	struct lookup l = { .group = group };
 	long n;
 
@@ -146,23 +151,31 @@ static int take_error(const struct nlmsghdr *nlh)
 	return -e->error;
 }
 
-int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2,
-	       struct told *answer)
+long helper_send(int nl, int flags, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2)
 {
-	char buf[16384] = { 0 };
-	struct nlmsghdr *nlh = start(buf, family, NLM_F_ACK, cmd, KSSL_GENL_VERSION);
+	char buf[200] = { 0 };
+	struct nlmsghdr *nlh = begin(buf, family, flags, cmd, KSSL_GENL_VERSION);
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	static struct told unused;
 
 	if (attr1)
 		mnl_attr_put_u32(nlh, attr1, value1);
 	if (attr2)
 		mnl_attr_put_u32(nlh, attr2, value2);
-	SYS(sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel)));
-	for (;;) {
-		int n = SYS(recv(nl, buf, sizeof(buf), 0));
+	return sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel));
+}
 
-		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
+int helper_answer(int nl, struct told *answer)
+{
+	char buf[16384];
+	static struct told unused;
+
+	for (;;) {
+		struct nlmsghdr *nlh = (void *)buf;
+		int n = recv(nl, buf, sizeof(buf), 0);
+
+		if (n < 0)
+			return errno;
+		for (; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
 			if (nlh->nlmsg_seq != sequence)
 				continue;	/* of a group */
 			if (nlh->nlmsg_type == NLMSG_ERROR)
@@ -170,6 +183,13 @@ int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t 
 			take(answer ? answer : &unused, nlh);
 		}
 	}
+}
+
+int helper_ask(int nl, int cmd, int attr1, uint32_t value1, int attr2, uint32_t value2,
+	       struct told *answer)
+{
+	SYS(helper_send(nl, NLM_F_ACK, cmd, attr1, value1, attr2, value2));
+	return helper_answer(nl, answer);
 }
 
 void helper_next(int nl, struct told *t)
@@ -185,17 +205,16 @@ void helper_next(int nl, struct told *t)
 
 unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told *t)
 {
-	char buf[16384] = { 0 };
-	struct nlmsghdr *nlh = start(buf, family, NLM_F_DUMP, cmd, KSSL_GENL_VERSION);
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
 	unsigned int count = 0;
 	static struct told one;
+	char buf[16384];
 
-	SYS(sendto(nl, nlh, nlh->nlmsg_len, 0, (void *)&kernel, sizeof(kernel)));
+	SYS(helper_send(nl, NLM_F_DUMP, cmd, 0, 0, 0, 0));
 	for (;;) {
 		int n = SYS(recv(nl, buf, sizeof(buf), 0));
+		struct nlmsghdr *nlh = (void *)buf;
 
-		for (nlh = (void *)buf; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
+		for (; mnl_nlmsg_ok(nlh, n); nlh = mnl_nlmsg_next(nlh, &n)) {
 			if (nlh->nlmsg_seq != sequence)
 				continue;
 			if (nlh->nlmsg_type == NLMSG_DONE)
@@ -207,6 +226,26 @@ unsigned int helper_dump(int nl, int cmd, int attr, uint64_t value, struct told 
 				*t = one;
 		}
 	}
+}
+
+static int take_counter(const struct nlattr *a, void *arg)
+{
+	uint64_t *counters = arg;
+
+	if (mnl_attr_get_type(a) <= KSSL_A_STATS_MAX)
+		counters[mnl_attr_get_type(a)] = number(a);
+	return MNL_CB_OK;
+}
+
+uint64_t helper_counter(int nl, int counter)
+{
+	uint64_t counters[KSSL_A_STATS_MAX + 1] = { 0 };
+	struct told t;
+
+	EQ(helper_ask(nl, KSSL_CMD_STATS, 0, 0, 0, 0, &t), 0);
+	CHECK(HAS(&t, KSSL_A_STATS) && t.len[KSSL_A_STATS]);
+	mnl_attr_parse_payload(t.text[KSSL_A_STATS], t.len[KSSL_A_STATS], take_counter, counters);
+	return counters[counter];
 }
 
 int helper_accept(int nl, struct told *t)
@@ -221,4 +260,100 @@ int helper_accept(int nl, struct told *t)
 	EQ(t->cmd, KSSL_CMD_ACCEPT);
 	CHECK(HAS(t, KSSL_A_CONTROL));
 	return t->number[KSSL_A_CONTROL];
+}
+
+/* ---- sockets that a helper is for ---- */
+
+struct kssl_handshake wants(int role)
+{
+	struct kssl_handshake h = { .size = sizeof(h), .role = role };
+
+	if (role == KSSL_ROLE_CLIENT)
+		strcpy(h.name, "www.example.org");
+	return h;
+}
+
+int shake(int fd, const struct kssl_handshake *h)
+{
+	return setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, h, sizeof(*h));
+}
+
+int how_it_stands(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err = -1;
+
+	SYS(getsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &err, &len));
+	return err;
+}
+
+void alone(void)
+{
+	int s = SYS(socket(AF_INET, SOCK_DGRAM, 0));
+	struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+
+	SYS(close(s));
+	SYS(unshare(CLONE_NEWNET));
+	s = SYS(socket(AF_INET, SOCK_DGRAM, 0));
+	SYS(ioctl(s, SIOCSIFFLAGS, &lo));
+	SYS(close(s));
+}
+
+socklen_t loopback(struct sockaddr_storage *a, int port)
+{
+	struct sockaddr_in6 *v6 = (void *)a;
+	struct sockaddr_in *v4 = (void *)a;
+
+	memset(a, 0, sizeof(*a));
+	a->ss_family = v->family;
+	if (v->family == AF_INET6) {
+		v6->sin6_addr = in6addr_loopback;
+		v6->sin6_port = port;
+		return sizeof(*v6);
+	}
+	v4->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	v4->sin_port = port;
+	return sizeof(*v4);
+}
+
+int listen_plain(struct sockaddr_storage *a, socklen_t *len)
+{
+	int fd = SYS(socket(v->family, SOCK_STREAM, 0));
+
+	*len = loopback(a, 0);
+	SYS(bind(fd, (void *)a, *len));
+	SYS(listen(fd, 8));
+	SYS(getsockname(fd, (void *)a, len));
+	return fd;
+}
+
+void new_keys(struct conn *c)
+{
+	c->peer.rx = make_keys(1);
+	c->peer.tx = make_keys(2);
+}
+
+void hand_over(struct conn *c)
+{
+	fcntl(c->fd, F_SETFL, 0);
+	conn_hand_over(c);
+}
+
+int listen_armed(struct sockaddr_storage *a, socklen_t *len)
+{
+	struct kssl_handshake h = wants(KSSL_ROLE_SERVER);
+	int fd = listen_plain(a, len);
+
+	strcpy(h.profile, "web");
+	SYS(attach(fd));
+	SYS(shake(fd, &h));
+	return fd;
+}
+
+int connect_plain(const struct sockaddr_storage *a, socklen_t len)
+{
+	int fd = SYS(socket(v->family, SOCK_STREAM, 0));
+
+	SYS(connect(fd, (void *)a, len));
+	return fd;
 }

@@ -123,24 +123,6 @@ static void *steal(void *arg)
 	return (void *)recv(c->fd, stolen, sizeof(stolen), 0);
 }
 
-/* Is a task asleep in a system call?  Its state is S then. */
-static void wait_asleep(pid_t tid)
-{
-	char path[64], text[512] = {}, *state;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	for (;;) {
-		fd = SYS(open(path, O_RDONLY));
-		SYS(read(fd, text, sizeof(text) - 1));
-		close(fd);
-		state = strrchr(text, ')');
-		if (state && state[2] == 'S')
-			return;
-		usleep(500);
-	}
-}
-
 static pid_t thief;
 
 static void *steal_and_tell(void *arg)

@@ -15,6 +15,7 @@ WORK_SEAL_PATHS(WORK)
 WORK_PUSH_PATHS(WORK)
 UPDATE_PATHS(CALL)
 WORK_UPDATE_PATHS(WORK)
+ARM_PATHS(CALL)
 
 static const struct test tests[] = {
 	OTHER_PATHS(ROW)
@@ -26,6 +27,7 @@ static const struct test tests[] = {
 	WORK_PUSH_PATHS(ROW)
 	UPDATE_PATHS(ROW)
 	WORK_UPDATE_PATHS(ROW)
+	ARM_PATHS(ROW)
 	{}
 };
 

@@ -347,6 +347,11 @@ static int wait_until_over(struct kssl_genl *g, struct one *one, const struct ks
 		}
 		if (is_over(before, &one->s))
 			return 0;
+		if (one->s.request && one->s.request != EINPROGRESS) {
+			fprintf(stderr, "kssl-ctl: %s\n", one->s.request == ECONNREFUSED ? "the peer has refused" :
+				strerror((int)one->s.request));
+			return EXIT_FAILED;
+		}
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if ((double)(now.tv_sec - begin.tv_sec) + (double)(now.tv_nsec - begin.tv_nsec) / 1e9 > timeout)
 			break;
@@ -355,7 +360,7 @@ static int wait_until_over(struct kssl_genl *g, struct one *one, const struct ks
 	fprintf(stderr, "kssl-ctl: not over after %g seconds: %s\n", timeout,
 		one->s.waits & KSSL_WAITS_HELPER ? "the helper has not answered" :
 		one->s.waits & KSSL_WAITS_READER ? "the answer may be behind data that the application has not read" :
-		one->s.waits & KSSL_WAITS_PEER ? "the peer has not answered" : "it may have been refused");
+		one->s.waits & KSSL_WAITS_PEER ? "the peer has not answered" : "nobody has said why");
 	return EXIT_TOO_LATE;
 }
 

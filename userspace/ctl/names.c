@@ -80,6 +80,8 @@ const char *event_name(uint8_t event)
 		[KSSL_EVENT_NL_FAILED] = "failed",
 		[KSSL_EVENT_NL_ORPHANED] = "orphaned",
 		[KSSL_EVENT_NL_CLOSED] = "closed",
+		[KSSL_EVENT_NL_REFUSED] = "refused",
+		[KSSL_EVENT_NL_DECLINED] = "declined",
 	};
 
 	return NAME(names, event);

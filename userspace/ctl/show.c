@@ -4,6 +4,7 @@
  * what is not printable.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <openssl/x509.h>
 #include <string.h>
@@ -92,9 +93,18 @@ static uint32_t renegotiations(const struct kssl_genl_socket *s)
 	return s->handshakes ? s->handshakes - 1 : 0;
 }
 
+/* How the last one stands that somebody here asked for. */
+static const char *request_word(const struct kssl_genl_socket *s, char text[static 32])
+{
+	if (!s->request)
+		return "done";
+	return s->request == EINPROGRESS ? "under way" : error_code((int)s->request, text);
+}
+
 json_t *socket_to_json(const struct kssl_genl_socket *s)
 {
 	struct strings t;
+	char text[32];
 	json_t *json;
 
 	make_strings(&t, s);
@@ -120,6 +130,8 @@ json_t *socket_to_json(const struct kssl_genl_socket *s)
 	json_object_set_new(json, "rx", dir_to_json(&s->rx));
 	json_object_set_new(json, "handshakes", json_integer(s->handshakes));
 	json_object_set_new(json, "renegotiations", json_integer(renegotiations(s)));
+	if (HAS(s, KSSL_A_REQUEST))
+		json_object_set_new(json, "last_request", json_string(request_word(s, text)));
 	json_object_set_new(json, "key_updates", json_integer(s->key_updates));
 	json_object_set_new(json, "holds", json_integer(s->holds));
 	json_object_set_new(json, "hold_max_ns", json_integer((json_int_t)s->hold_max_ns));
@@ -194,6 +206,7 @@ static void print_dir(FILE *out, const char *title, const struct kssl_genl_dir *
 void print_socket(FILE *out, const struct kssl_genl_socket *s)
 {
 	struct strings t;
+	char text[32];
 
 	make_strings(&t, s);
 	fprintf(out, "%-16s%u\n%-16s%s\n%-16s%s\n%-16s%s\n", "id", s->id, "state", state_name(s->state), "local",
@@ -213,6 +226,8 @@ void print_socket(FILE *out, const struct kssl_genl_socket *s)
 	print_dir(out, "sending", &s->tx);
 	print_dir(out, "receiving", &s->rx);
 	fprintf(out, "%-16s%u, KeyUpdates of the kernel %u\n", "renegotiations", renegotiations(s), s->key_updates);
+	if (HAS(s, KSSL_A_REQUEST))
+		fprintf(out, "%-16s%s\n", "last request", request_word(s, text));
 	fprintf(out, "%-16s%u, longest %.3f ms\n", "holds", s->holds, (double)s->hold_max_ns / 1e6);
 	if (HAS(s, KSSL_A_SESSION_FLAGS))
 		fprintf(out, "%-16s%s\n", "peer", s->session_flags & KSSL_SESSION_VERIFIED ? "certificate verified" :
@@ -236,7 +251,9 @@ void print_event(FILE *out, const struct kssl_genl_socket *s, int64_t unix_ms)
 	fprintf(out, "%s.%03d %-10s %u %s %s %s(%u) %s", when, (int)(unix_ms % 1000), event_name(s->event), s->id,
 		t.local,
 		t.peer, t.comm, s->pid, t.profile[0] ? t.profile : "-");
-	if (s->error) {
+	if (s->event == KSSL_EVENT_NL_REFUSED) {
+		fprintf(out, ": %s", request_word(s, when));
+	} else if (s->error) {
 		fputs(": ", out);
 		print_cause(out, s, &t);
 	} else if (t.version) {

@@ -61,6 +61,7 @@ struct kssl_genl_socket {
 	uint32_t holds;
 	uint32_t session_flags;
 	uint32_t error;
+	uint32_t request;
 	uint32_t x509;
 	uint64_t hold_max_ns;
 	uint64_t cgroup;

@@ -55,6 +55,7 @@ static const struct field fields[KSSL_A_MAX + 1] = {
 	[KSSL_A_TEXT] = FIELD(TEXT, text),
 	[KSSL_A_AGE] = FIELD(NUMBER, age_ms),
 	[KSSL_A_EVENT] = FIELD(NUMBER, event),
+	[KSSL_A_REQUEST] = FIELD(NUMBER, request),
 };
 
 #define DIR_FIELD(member)								\

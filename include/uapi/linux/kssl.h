@@ -72,6 +72,13 @@
  *   EOPNOTSUPP     MSG_OOB, MSG_ZEROCOPY, MSG_FASTOPEN, MSG_ERRQUEUE, TCP_REPAIR
  *                  and its kin, TCP_ZEROCOPY_RECEIVE, mmap, connect(AF_UNSPEC);
  *                  attaching an MPTCP socket (ENOPROTOOPT), or one in a sockmap
+ *
+ * Before connect() or listen() (an armed socket) these options do: KSSL_HANDSHAKE,
+ * KSSL_POLICY, getsockopt() of KSSL_SUITES, KSSL_STATUS and KSSL_ERROR; the others are
+ * ENOTCONN.  TCP_FASTOPEN and IPV6_ADDRFORM are EOPNOTSUPP, connect(AF_UNSPEC) is not.
+ * accept() gives ECONNABORTED where there is no memory to protect a connection.  An
+ * accept() that slept when its listener was armed is not ours: all calls with the socket
+ * that it gives are ECONNABORTED.
  */
 #ifndef _UAPI_LINUX_KSSL_H
 #define _UAPI_LINUX_KSSL_H
@@ -327,7 +334,8 @@ struct kssl_error {
  * limits count blocks.
  *
  * It can be set at any time after the attach; clocks that run keep their time, and an
- * orphan needs its flag before the helper goes.  A new key is
+ * orphan needs its flag before the helper goes.  Before connect() or listen() it is for
+ * what connects or is accepted from then on.  A new key is
  * asked for with KSSL_EV_REKEY, up to TLS 1.2 only when the application has read, or
  * just reads, what was received, lest the peer's answer be behind it;
  * with KSSL_POLICY_KEY_UPDATE, or on an orphan, by a KeyUpdate of the kernel.
@@ -756,7 +764,7 @@ struct kssl_result {
  * @KSSL_CMD_STATS: do: counters, KSSL_A_STATS
  * @KSSL_CMD_RENEGOTIATE: do, admin or the socket's user: KSSL_A_ID, KSSL_A_HOW: as
  *	KSSL_RENEGOTIATE on a non-blocking socket.  EALREADY, EOPNOTSUPP, ENOTCONN,
- *	EPIPE, ESRCH, EINVAL likewise; the end is a KSSL_CMD_EVENT
+ *	EPIPE, ESRCH, EINVAL likewise; the end is a KSSL_CMD_EVENT, and KSSL_A_REQUEST
  * @KSSL_CMD_EVENT: to "events": KSSL_A_EVENT and what KSSL_CMD_SESSION gives
  */
 enum kssl_cmd {
@@ -820,6 +828,8 @@ enum kssl_cmd {
  * @KSSL_A_HOW: u32, KSSL_RENEG_*
  * @KSSL_A_EVENT: u8, KSSL_EVENT_NL_*
  * @KSSL_A_STATS: nested, enum kssl_attr_stats
+ * @KSSL_A_REQUEST: u32, how the last KSSL_RENEGOTIATE stands, as getsockopt() tells; none:
+ *	there was none
  */
 enum kssl_attr {
 	KSSL_A_UNSPEC,
@@ -863,9 +873,10 @@ enum kssl_attr {
 	KSSL_A_HOW,
 	KSSL_A_EVENT,
 	KSSL_A_STATS,
+	KSSL_A_REQUEST,
 };
 
-#define KSSL_A_MAX		KSSL_A_STATS
+#define KSSL_A_MAX		KSSL_A_REQUEST
 
 /* KSSL_A_STATE */
 #define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
@@ -950,5 +961,7 @@ enum kssl_attr_stats {
 #define KSSL_EVENT_NL_FAILED		4
 #define KSSL_EVENT_NL_ORPHANED		5
 #define KSSL_EVENT_NL_CLOSED		6
+#define KSSL_EVENT_NL_REFUSED		7	/* KSSL_RENEGOTIATE; KSSL_A_REQUEST says why */
+#define KSSL_EVENT_NL_DECLINED		8	/* a renegotiation of the peer's, by us */
 
 #endif /* _UAPI_LINUX_KSSL_H */

@@ -110,6 +110,12 @@ void fault_count(const struct source *s, unsigned int faults, unsigned int fatal
 #define WORK_UPDATE_PATHS(P)						\
 	P(work_update, WITH_SECRETS) P(work_orphan, WITH_SECRETS)
 
+/* Sockets that wait for connections or for a helper; failures of memory only. */
+#define ARM_PATHS(P)							\
+	P(arm, ONCE) P(armed_connect, ONCE) P(armed_poll, ONCE) P(accept, ONCE)	\
+	P(ask, ONCE) P(take, ONCE) P(dump, ONCE) P(event, ONCE) P(session, ONCE) \
+	P(exporter, ONCE)
+
 #define DECLARE_PATH(name, over) void path_##name(const struct source *s);
 KEY_PATHS(DECLARE_PATH)
 SEAL_PATHS(DECLARE_PATH)
@@ -120,5 +126,6 @@ WORK_SEAL_PATHS(DECLARE_PATH)
 WORK_PUSH_PATHS(DECLARE_PATH)
 UPDATE_PATHS(DECLARE_PATH)
 WORK_UPDATE_PATHS(DECLARE_PATH)
+ARM_PATHS(DECLARE_PATH)
 
 #endif

@@ -287,6 +287,30 @@ static void text(void)
 	free(out);
 }
 
+/* Why a renegotiation was refused, though the connection is well. */
+static void refusal(void)
+{
+	char room[ROOM] __attribute__((aligned(8))), *out = NULL;
+	struct nlmsghdr *message = session(room, 0);
+	struct kssl_genl_socket s;
+	json_t *json;
+	size_t size;
+	FILE *file;
+
+	mnl_attr_put_u8(message, KSSL_A_EVENT, KSSL_EVENT_NL_REFUSED);
+	mnl_attr_put_u32(message, KSSL_A_REQUEST, ECONNREFUSED);
+	CHECK(!parse(message, &s));
+	file = open_memstream(&out, &size);
+	print_event(file, &s, 1000);
+	fclose(file);
+	CHECK(strstr(out, " refused ") && strstr(out, ": ECONNREFUSED\n"));
+	free(out);
+	json = socket_to_json(&s);
+	CHECK(!strcmp(json_string_value(json_object_get(json, "last_request")), "ECONNREFUSED"));
+	json_decref(json);
+	CHECK(!strcmp(event_name(KSSL_EVENT_NL_DECLINED), "declined"));
+}
+
 static void prometheus(void)
 {
 	uint64_t counters[KSSL_A_STATS_MAX + 1];
@@ -328,6 +352,7 @@ static const struct {
 	{ "counters", stats },
 	{ "JSON can be read back", json },
 	{ "text has no control characters", text },
+	{ "a refusal is told with its reason", refusal },
 	{ "Prometheus' format", prometheus },
 };
 
