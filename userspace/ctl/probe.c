@@ -205,6 +205,9 @@ static int check_suites(struct probe *p)
 			return say(p, BAD, "cipher suite %s is missing: this kernel does not give the algorithm %s; it takes the kernel modules %s: are they there, and not blacklisted in /etc/modprobe.d? Then load kssl again",
 				   suite_name(expected[i].suite, name), expected[i].algorithm, expected[i].modules);
 	}
+	if (read_line("/sys/module/kssl/parameters/legacy", name, sizeof(name)) && name[0] == 'Y')
+		return say(p, NOTE, "%zu cipher suites; the module was loaded with legacy=1, so SSL 3.0, RC4, DES and RC2 are among them, all of them broken",
+			   count);
 	return say(p, GOOD, "%zu cipher suites", count);
 }
 
