@@ -93,7 +93,7 @@ void kssl_rx_state_change(struct sock *sk)
 
 #define SEGS	48
 
-/* Where a record is and its plaintext goes: too long for the stack, and for a connection at rest. */
+/* Where a record is and its plaintext goes: too long for the stack, or a connection at rest. */
 struct segments {
 	struct scatterlist src[SEGS];
 	struct scatterlist dst[SEGS];
