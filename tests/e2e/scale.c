@@ -729,7 +729,8 @@ static void half_handshakes(void)
 	char parameters[96];
 	int round, fd;
 
-	snprintf(parameters, sizeof(parameters), "handshakes_listener=%d handshakes_user=%d", LISTENER_LIMIT, USER_LIMIT);
+	snprintf(parameters, sizeof(parameters), "handshakes_listener=%d handshakes_user=%d", LISTENER_LIMIT,
+		 USER_LIMIT);
 	load_module(parameters);
 	set_up(profiles);
 	one.listener = listen_as(NOBODY, &one.at, 0);
