@@ -152,8 +152,6 @@ struct kssl_tx {
 	struct delayed_work work;
 };
 
-#define KSSL_RX_SEGS	48
-
 struct kssl_rx {
 	/* lock_sock */
 	struct kssl_dir dir;
@@ -186,8 +184,6 @@ struct kssl_rx {
 	u8 *part;			/* bytes taken out of TCP before the record was whole */
 	unsigned int part_len;
 	int rcvlowat;			/* SO_RCVLOWAT in plaintext bytes */
-	struct scatterlist src[KSSL_RX_SEGS];
-	struct scatterlist dst[KSSL_RX_SEGS];
 	struct delayed_work work;
 };
 

@@ -91,6 +91,14 @@ void kssl_rx_state_change(struct sock *sk)
 
 /* ---- open ---- */
 
+#define SEGS	48
+
+/* Where a record is and its plaintext goes: too long for the stack, or a connection at rest. */
+struct segments {
+	struct scatterlist src[SEGS];
+	struct scatterlist dst[SEGS];
+};
+
 /* An skb whose pages will hold @len bytes; @sg gets them behind its first entry. */
 static struct sk_buff *alloc_plain(unsigned int len, struct scatterlist *sg, int *segs)
 {
@@ -103,7 +111,7 @@ static struct sk_buff *alloc_plain(unsigned int len, struct scatterlist *sg, int
 	while (len) {
 		unsigned int n;
 
-		if (i == MAX_SKB_FRAGS || i + 2 > KSSL_RX_SEGS ||
+		if (i == MAX_SKB_FRAGS || i + 2 > SEGS ||
 		    !skb_page_frag_refill(1, frag, GFP_KERNEL)) {
 			kfree_skb(skb);
 			return NULL;
@@ -122,15 +130,8 @@ static struct sk_buff *alloc_plain(unsigned int len, struct scatterlist *sg, int
 	return skb;
 }
 
-/* The mark on the last entry of the table stays: it is what bounds skb_to_sgvec(). */
-static void unmark_end(struct scatterlist *sg, int entry)
-{
-	if (entry != KSSL_RX_SEGS - 1)
-		sg_unmark_end(&sg[entry]);
-}
-
-/* Open the record @h, which is whole. It stays in TCP if that fails. */
-static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_record_header *h)
+static struct sk_buff *open_by(struct kssl_sock *ctx, const struct kssl_record_header *h,
+			       struct segments *segs)
 {
 	struct kssl_rx *rx = &ctx->rx;
 	struct kssl_epoch *e = rx->dir.epoch;
@@ -146,26 +147,23 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 	ret = kssl_stream_peek(ctx, 0, prefix_len, prefix);
 	if (ret)
 		return ERR_PTR(ret);
-	src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, rx->src + 1, KSSL_RX_SEGS - 1);
+	src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, segs->src + 1, SEGS - 1);
 	if (src_segs == -EMSGSIZE) {
 		ret = kssl_stream_take(ctx, rx->need);
 		if (ret)
 			return ERR_PTR(ret);
-		src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, rx->src + 1,
-					  KSSL_RX_SEGS - 1);
+		src_segs = kssl_stream_sg(ctx, prefix_len, sealed_len, segs->src + 1, SEGS - 1);
 	}
 	if (src_segs < 0)
 		return ERR_PTR(src_segs);
-	skb = alloc_plain(sealed_len - e->trailer_len, rx->dst, &dst_segs);
+	skb = alloc_plain(sealed_len - e->trailer_len, segs->dst, &dst_segs);
 	if (!skb)
 		return ERR_PTR(-ENOMEM);
 
-	sg_mark_end(&rx->src[src_segs]);
-	sg_mark_end(&rx->dst[dst_segs]);
-	ret = e->suite->cipher->fmt->open(e, rx->dir.seq, prefix, rx->src, rx->dst, h->body_len,
+	sg_mark_end(&segs->src[src_segs]);
+	sg_mark_end(&segs->dst[dst_segs]);
+	ret = e->suite->cipher->fmt->open(e, rx->dir.seq, prefix, segs->src, segs->dst, h->body_len,
 					  &type);
-	unmark_end(rx->src, src_segs);
-	unmark_end(rx->dst, dst_segs);
 	if (ret < 0) {
 		kfree_skb(skb);
 		return ERR_PTR(ret);
@@ -177,6 +175,21 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 	};
 	rx->dir.seq++;
 	rx->dir.used += kssl_epoch_cost(e, ret);
+	return skb;
+}
+
+/* Open the record @h, which is whole. It stays in TCP if that fails. */
+static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_record_header *h)
+{
+	struct segments *segs = kmalloc(sizeof(*segs), GFP_KERNEL);
+	struct sk_buff *skb;
+
+	if (!segs)
+		return ERR_PTR(-ENOMEM);
+	sg_init_table(segs->src, SEGS);
+	sg_init_table(segs->dst, SEGS);
+	skb = open_by(ctx, h, segs);
+	kfree(segs);
 	return skb;
 }
 

@@ -42,6 +42,7 @@ static struct proto_ops ops[KSSL_FAMILIES];
 static struct kssl_base bases[KSSL_FAMILIES];
 static DEFINE_MUTEX(bases_lock);
 static struct workqueue_struct *workqueue;
+static struct kmem_cache *socks;
 
 /**
  * kssl_sock_of() - the connection of a socket
@@ -52,6 +53,12 @@ static struct workqueue_struct *workqueue;
 struct kssl_sock *kssl_sock_of(const struct sock *sk)
 {
 	return (__force struct kssl_sock *)READ_ONCE(inet_csk(sk)->icsk_ulp_data);
+}
+
+static void free_sock(struct kssl_sock *ctx)
+{
+	memzero_explicit(ctx, sizeof(*ctx));
+	kmem_cache_free(socks, ctx);
 }
 
 /**
@@ -68,7 +75,7 @@ void kssl_sock_put(struct kssl_sock *ctx)
 	kssl_session_free(ctx->session);
 	kvfree(ctx->chain);
 	kfree_sensitive(ctx->export);
-	kfree_sensitive(ctx);
+	free_sock(ctx);
 }
 
 /**
@@ -415,7 +422,7 @@ static int find_family(struct sock *sk)
 
 static struct kssl_sock *new_sock(struct sock *sk)
 {
-	struct kssl_sock *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	struct kssl_sock *ctx = kmem_cache_zalloc(socks, GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	if (!ctx)
@@ -439,8 +446,6 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	__skb_queue_head_init(&ctx->rx.queue);
 	INIT_DELAYED_WORK(&ctx->rx.work, kssl_rx_work);
 	ctx->rx.need = KSSL_HEADER_LEN;
-	sg_init_table(ctx->rx.src, KSSL_RX_SEGS);
-	sg_init_table(ctx->rx.dst, KSSL_RX_SEGS);
 
 	ctx->sk = sk;
 	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
@@ -452,7 +457,7 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	kssl_who_fill(&ctx->who, sk);
 	ret = kssl_upcall_add(ctx);
 	if (ret) {
-		kfree(ctx);
+		free_sock(ctx);
 		return ERR_PTR(ret);
 	}
 	return ctx;
@@ -675,14 +680,20 @@ static struct tcp_ulp_ops ulp_ops = {
  */
 int kssl_ulp_register(void)
 {
-	int ret;
+	int ret = -ENOMEM;
 
+	socks = KMEM_CACHE(kssl_sock, SLAB_ACCOUNT);
+	if (!socks)
+		return ret;
 	workqueue = alloc_workqueue("kssl", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!workqueue)
-		return -ENOMEM;
+		goto free_cache;
 	ret = tcp_register_ulp(&ulp_ops);
-	if (ret)
-		destroy_workqueue(workqueue);
+	if (!ret)
+		return 0;
+	destroy_workqueue(workqueue);
+free_cache:
+	kmem_cache_destroy(socks);
 	return ret;
 }
 
@@ -696,4 +707,5 @@ void kssl_ulp_unregister(void)
 	tcp_unregister_ulp(&ulp_ops);
 	destroy_workqueue(workqueue);
 	rcu_barrier();
+	kmem_cache_destroy(socks);
 }

@@ -4,42 +4,19 @@
  * OpenSSL as their peer in a thread.
  */
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <linux/capability.h>
-#include <linux/kssl.h>
-#include "tap.h"
+#include "service.h"
 
-#ifndef TCP_ULP
-#define TCP_ULP		31
-#endif
-
-#define PATIENCE_MS	60000
 #define NOBODY		65534
 #define EXPORT_LEN	32
 #define LABEL		"EXPORTER-Channel-Binding"
-
-/* ---- the daemon ---- */
-
-static char dir[32];
-static char conf[64];
-static char tickets[64];
-static pid_t daemon_pid;
-static int told = -1;
 
 static const char profiles[] =
 	"workers = 2\ndebug = yes\n"
@@ -54,94 +31,9 @@ static const char profiles[] =
 	"profile \"group\" {\n\trole = \"client\"\n\ttrust = \"build/certs/ca.crt\"\n"
 	"\tallow = { \"group:65534\" }\n}\n";
 
-static void write_conf(const char *more)
-{
-	FILE *f = fopen(conf, "w");
-
-	CHECK(f);
-	CHECK(fprintf(f, "ticket_keys = \"%s\"\n%s%s", tickets, profiles, more) > 0);
-	CHECK(!fclose(f));
-}
-
-/* Return: the process that says so. */
-static pid_t wait_told(const char *what)
-{
-	struct pollfd pfd = { .fd = told, .events = POLLIN };
-	char text[128];
-	int n, tries;
-
-	for (tries = 0; tries < 10; tries++) {
-		if (poll(&pfd, 1, PATIENCE_MS) != 1)
-			break;
-		n = recv(told, text, sizeof(text) - 1, 0);
-		text[n > 0 ? n : 0] = 0;
-		if (strstr(text, what))
-			return strstr(text, "MAINPID=") ? atoi(strstr(text, "MAINPID=") + 8) : 0;
-	}
-	check_failed(__FILE__, __LINE__, "kssld did not say %s", what);
-}
-
-/* Like kssld.service. */
-static void drop_capabilities(void)
-{
-	static const int kept[] = { CAP_NET_ADMIN, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID };
-	int cap;
-
-	for (cap = 0; prctl(PR_CAPBSET_READ, cap) >= 0; cap++)
-		if (cap != kept[0] && cap != kept[1] && cap != kept[2] && cap != kept[3] &&
-		    prctl(PR_CAPBSET_DROP, cap))
-			_exit(126);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		_exit(126);
-}
-
-static void start_daemon(void)
-{
-	daemon_pid = SYS(fork());
-	if (!daemon_pid) {
-		drop_capabilities();
-		execl("build/userspace/kssld", "kssld", "-c", conf, NULL);
-		_exit(127);
-	}
-	wait_told("READY=1");
-}
-
-static void stop_daemon(int signal)
-{
-	int status;
-
-	SYS(kill(daemon_pid, signal));
-	EQ(waitpid(daemon_pid, &status, 0), daemon_pid);
-	daemon_pid = 0;
-	if (signal == SIGTERM)
-		CHECK(WIFEXITED(status) && !WEXITSTATUS(status));
-}
-
-static void clean_up(void)
-{
-	if (daemon_pid > 0)
-		kill(daemon_pid, SIGKILL);
-	unlink(conf);
-	unlink(tickets);
-	rmdir(dir);
-}
-
 static void set_up(void)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-
-	snprintf(dir, sizeof(dir), "/tmp/kssld-XXXXXX");
-	CHECK(mkdtemp(dir));
-	snprintf(conf, sizeof(conf), "%s/conf", dir);
-	snprintf(tickets, sizeof(tickets), "%s/tickets", dir);
-	snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "kssld-test-%d", getpid());
-	told = SYS(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-	SYS(bind(told, (struct sockaddr *)&sa, sizeof(sa.sun_family) + 1 + strlen(sa.sun_path + 1)));
-	sa.sun_path[0] = '@';
-	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
-	atexit(clean_up);
-	write_conf("");
-	start_daemon();
+	service_set_up(profiles);
 }
 
 /* ---- OpenSSL as the peer ---- */
@@ -174,18 +66,10 @@ static SSL_CTX *contexts[2];
 
 static SSL_CTX *make_ctx(int server)
 {
-	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+	SSL_CTX *ctx = peer_context(server, v->version);
 
-	CHECK(ctx);
-	SSL_CTX_set_min_proto_version(ctx, v->version);
-	SSL_CTX_set_max_proto_version(ctx, v->version);
-	SSL_CTX_load_verify_file(ctx, "build/certs/ca.crt");
-	if (server) {
-		EQ(SSL_CTX_use_certificate_chain_file(ctx, "build/certs/ecdsa.crt"), 1);
-		EQ(SSL_CTX_use_PrivateKey_file(ctx, "build/certs/ecdsa.key", SSL_FILETYPE_PEM), 1);
-	} else {
+	if (!server)
 		SSL_CTX_set_alpn_protos(ctx, (const unsigned char *)"\003two", 4);
-	}
 	return ctx;
 }
 
@@ -238,34 +122,6 @@ static void start_peer(struct peer *p, int fd, int server)
 
 /* ---- sockets ---- */
 
-static struct kssl_handshake as_client(const char *profile, const char *name)
-{
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_CLIENT };
-
-	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
-	snprintf(hs.name, sizeof(hs.name), "%s", name);
-	return hs;
-}
-
-static int listen_on(struct sockaddr_in *sa)
-{
-	socklen_t len = sizeof(*sa);
-	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-
-	*sa = (struct sockaddr_in) { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	SYS(bind(fd, (struct sockaddr *)sa, len));
-	SYS(getsockname(fd, (struct sockaddr *)sa, &len));
-	return fd;
-}
-
-static int connect_to(const struct sockaddr_in *sa)
-{
-	int fd = SYS(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-
-	SYS(connect(fd, (const struct sockaddr *)sa, sizeof(*sa)));
-	return fd;
-}
-
 /* A connected pair: ours, with the ULP, and the peer's. */
 static int make_pair(int *theirs)
 {
@@ -276,41 +132,8 @@ static int make_pair(int *theirs)
 	fd = connect_to(&sa);
 	*theirs = SYS(accept(listener, NULL, NULL));
 	close(listener);
-	SYS(setsockopt(fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+	set_ulp(fd);
 	return fd;
-}
-
-static void echo(int fd, const char *text)
-{
-	char buf[64] = "";
-	size_t len = strlen(text), got = 0;
-
-	EQ(send(fd, text, len, 0), len);
-	while (got < len) {
-		ssize_t n = SYS(recv(fd, buf + got, len - got, 0));
-
-		CHECK(n > 0);
-		got += n;
-	}
-	CHECK(!memcmp(buf, text, len));
-}
-
-static struct kssl_session session_of(int fd)
-{
-	struct kssl_session session = { .size = sizeof(session) };
-	socklen_t len = sizeof(session);
-
-	SYS(getsockopt(fd, SOL_KSSL, KSSL_SESSION, &session, &len));
-	return session;
-}
-
-static struct kssl_error error_of(int fd)
-{
-	struct kssl_error error = { .size = sizeof(error) };
-	socklen_t len = sizeof(error);
-
-	SYS(getsockopt(fd, SOL_KSSL, KSSL_ERROR, &error, &len));
-	return error;
 }
 
 /* What the daemon says no to. */
@@ -401,12 +224,12 @@ static void client_on_a_connected_socket(void)
 	compare_exporter(fd, &p);
 	close(fd);
 	pthread_join(p.thread, NULL);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void listener_with_three_accepts(void)
 {
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct kssl_handshake hs = as_server("web");
 	struct sockaddr_in sa;
 	struct kssl_session session;
 	struct peer p[3];
@@ -414,7 +237,7 @@ static void listener_with_three_accepts(void)
 
 	set_up();
 	listener = listen_on(&sa);
-	SYS(setsockopt(listener, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+	set_ulp(listener);
 	SYS(setsockopt(listener, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
 	SYS(listen(listener, 8));
 	for (i = 0; i < 3; i++) {
@@ -431,14 +254,14 @@ static void listener_with_three_accepts(void)
 		pthread_join(p[i].thread, NULL);
 	}
 	close(listener);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void what_is_refused(void)
 {
 	struct kssl_handshake unknown = as_client("nothing", "localhost");
 	struct kssl_handshake wrong_name = as_client("test", "elsewhere.example");
-	struct kssl_handshake web = { .size = sizeof(web), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct kssl_handshake web = as_server("web");
 	struct kssl_handshake pinned = as_client("test", "localhost");
 
 	set_up();
@@ -447,7 +270,7 @@ static void what_is_refused(void)
 	pinned.pins_count = 1;
 	refused(&pinned, EKEYREJECTED);
 	refused_as(NOBODY, &web, EACCES);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void reload_and_kill(void)
@@ -461,24 +284,24 @@ static void reload_and_kill(void)
 	start_peer(&p, theirs, 1);
 	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &test, sizeof(test)));
 	/* A broken one changes nothing. */
-	write_conf("bogus = 1\n");
-	SYS(kill(daemon_pid, SIGHUP));
-	wait_told("RELOADING=1");
-	wait_told("READY=1");
+	service_write_conf("bogus = 1\n");
+	SYS(kill(service_pid, SIGHUP));
+	service_wait_told("RELOADING=1");
+	service_wait_told("READY=1");
 	refused(&fresh, ENOENT);
 	echo(fd, "after a broken one");
-	write_conf("profile \"fresh\" {\n role = \"client\"\n trust = \"build/certs/ca.crt\"\n}\n");
-	SYS(kill(daemon_pid, SIGHUP));
-	wait_told("RELOADING=1");
-	wait_told("READY=1");
+	service_write_conf("profile \"fresh\" {\n role = \"client\"\n trust = \"build/certs/ca.crt\"\n}\n");
+	SYS(kill(service_pid, SIGHUP));
+	service_wait_told("RELOADING=1");
+	service_wait_told("READY=1");
 	other = make_pair(&theirs);
 	start_peer(&q, theirs, 1);
 	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &fresh, sizeof(fresh)));
 	echo(other, "new profile");
 	echo(fd, "old connection");
-	stop_daemon(SIGKILL);
+	service_stop(SIGKILL);
 	echo(fd, "no helper");
-	start_daemon();
+	service_start();
 	echo(fd, "another helper");
 	close(other);
 	other = make_pair(&theirs);
@@ -486,7 +309,7 @@ static void reload_and_kill(void)
 	start_peer(&q, theirs, 1);
 	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &test, sizeof(test)));
 	echo(other, "again");
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 	echo(other, "detached");
 	close(fd);
 	close(other);
@@ -515,13 +338,13 @@ static void renegotiation(void)
 	EQ(after.attended, 1);
 	close(fd);
 	pthread_join(p.thread, NULL);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 /* Two handshakes with a key that is in another process. */
 static void renegotiation_by_the_server(void)
 {
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER, .profile = "web" };
+	struct kssl_handshake hs = as_server("web");
 	struct kssl_status status = { .size = sizeof(status) };
 	socklen_t len = sizeof(status);
 	int how = KSSL_RENEG_FULL, theirs, fd;
@@ -540,7 +363,7 @@ static void renegotiation_by_the_server(void)
 	EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, 0);
 	close(fd);
 	pthread_join(p.thread, NULL);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void resumption(void)
@@ -556,7 +379,7 @@ static void resumption(void)
 	SYS(listen(listener, 1));
 	for (i = 0; i < 2; i++) {
 		fd = connect_to(&sa);
-		SYS(setsockopt(fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, strlen(KSSL_ULP_NAME)));
+		set_ulp(fd);
 		start_peer(&p, SYS(accept(listener, NULL, NULL)), 1);
 		SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
 		echo(fd, "hello");
@@ -566,7 +389,7 @@ static void resumption(void)
 		pthread_join(p.thread, NULL);
 	}
 	close(listener);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 /* OpenSSL answers with the next data that it sends. */
@@ -596,9 +419,9 @@ static void upgrade(void)
 	fd = make_pair(&theirs);
 	start_peer(&p, theirs, 1);
 	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
-	old = daemon_pid;
+	old = service_pid;
 	SYS(kill(old, SIGUSR2));
-	new = wait_told("READY=1");
+	new = service_wait_told("READY=1");
 	CHECK(new > 0 && new != old);
 	other = make_pair(&theirs);
 	start_peer(&q, theirs, 1);
@@ -611,20 +434,12 @@ static void upgrade(void)
 	close(fd);
 	pthread_join(p.thread, NULL);
 	EQ(waitpid(old, NULL, 0), old);
-	daemon_pid = 0;
+	service_pid = 0;
 	echo(other, "alone");
 	close(other);
 	pthread_join(q.thread, NULL);
 	SYS(kill(new, SIGTERM));
-	wait_told("STOPPING=1");
-}
-
-static struct kssl_handshake as_server(const char *profile)
-{
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER };
-
-	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
-	return hs;
+	service_wait_told("STOPPING=1");
 }
 
 /* A ticket of the daemon before, which was killed. */
@@ -646,14 +461,14 @@ static void tickets_over_a_restart(void)
 		pthread_join(p.thread, NULL);
 		CHECK(p.session);
 		if (!i) {
-			stop_daemon(SIGKILL);
-			start_daemon();
+			service_stop(SIGKILL);
+			service_start();
 		}
 	}
 	/* Another file of keys, and it is a stranger's. */
-	stop_daemon(SIGTERM);
-	SYS(unlink(tickets));
-	start_daemon();
+	service_stop(SIGTERM);
+	SYS(unlink(service_tickets));
+	service_start();
 	fd = make_pair(&theirs);
 	start_peer_with(&p, theirs, 0, contexts[0], p.session);
 	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
@@ -662,7 +477,7 @@ static void tickets_over_a_restart(void)
 	close(fd);
 	pthread_join(p.thread, NULL);
 	SSL_SESSION_free(p.session);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void serve_one(const char *profile, uint16_t suite)
@@ -692,14 +507,14 @@ static void premaster_secrets(void)
 {
 	set_up();
 	serve_one("premaster", 0x009c);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void edwards_keys(void)
 {
 	set_up();
 	serve_one("edwards", 0);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static void certificates_of_clients(void)
@@ -741,7 +556,7 @@ static void certificates_of_clients(void)
 		SSL_SESSION_free(p.session);
 		SSL_CTX_free(ctx);
 	}
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 /* The effective one counts, and no supplementary one. */
@@ -764,7 +579,7 @@ static void groups(void)
 	echo(fd, "hello");
 	close(fd);
 	pthread_join(p.thread, NULL);
-	stop_daemon(SIGTERM);
+	service_stop(SIGTERM);
 }
 
 static const struct test tests[] = {

@@ -5,10 +5,10 @@ cd "$(dirname "$0")/../.." || exit 1
 # As udev has done where there is one.
 modprobe -q aesni-intel
 case $(uname -r) in
-*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-20} ;;
-*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-50} ;;
+*debug*) E2E_BULK_MB=${E2E_BULK_MB:-1} E2E_STORM=${E2E_STORM:-20} E2E_IDLE=${E2E_IDLE:-100} ;;
+*) E2E_BULK_MB=${E2E_BULK_MB:-3} E2E_STORM=${E2E_STORM:-50} E2E_IDLE=${E2E_IDLE:-200} ;;
 esac
-export E2E_BULK_MB E2E_STORM
+export E2E_BULK_MB E2E_STORM E2E_IDLE
 set --
 # The engines need no kernel, see tests/check.  A Java machine takes minutes in an emulated one, and what it shows is
 # about the peer, so one kernel does.
