@@ -339,6 +339,8 @@ static int serve(void)
 		return 1;
 	}
 	log_line(LOG_IS_INFO, "kssld " VERSION ": %u profiles, %u workers", current->profiles_count, workers);
+	/* The kernel knows of a helper from the first time it asks. */
+	accept_all();
 	say_ready();
 	leave(signals, run(signals));
 	log_line(LOG_IS_INFO, "kssld has ended");
