@@ -38,7 +38,8 @@ static int same(const struct kssl_policy *a, const struct kssl_policy *b)
 static const struct kssl_policy full = {
 	.size = sizeof(full),
 	.flags = KSSL_POLICY_ORPHAN | KSSL_POLICY_KEY_UPDATE | KSSL_POLICY_IDENTITY |
-		 KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE,
+		 KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE | KSSL_POLICY_SPLIT_EMPTY |
+		 KSSL_POLICY_NO_SPLIT,
 	.helper_ms = 1001, .peer_ms = 1002, .lookahead = 1003, .message_max = 1004,
 	.flight_max = 1005, .starts_max = 1006, .starts_ms = 1007, .useless_max = 1008,
 	.tx_soft = 1009, .tx_hard = 1010, .rx_soft = 1011, .rx_hard = 1012,
