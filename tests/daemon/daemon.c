@@ -62,7 +62,7 @@ static int bad_ones(void)
 	    is_bad("workers = -1\n", 1, "workers") ||
 	    is_bad("\nkeylog = \"\"\n", 2, "empty") ||
 	    is_bad("profile \"a\" {\n\trole = \"both\"\n}\n", 2, "client server") ||
-	    is_bad("profile \"a\" {\n\n\tmin_version = \"1.1\"\n}\n", 3, "1.2 1.3") ||
+	    is_bad("profile \"a\" {\n\n\tmin_version = \"0.9\"\n}\n", 3, "1.2 1.3") ||
 	    is_bad("profile \"a\" {\n\tclient_cert = \"req\"\n}\n", 2, "client_cert") ||
 	    is_bad("profile \"a\" {\n\tallow = { \"user:nobody-has-this\" }\n}\n", 2, "nobody-has-this") ||
 	    is_bad("profile \"a\" {\n\tallow = { \"root\" }\n}\n", 2, "everybody") ||

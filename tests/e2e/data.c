@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		{ "bulk both ways", OVER_STACKS | OVER_ROLES | OVER_VERSIONS | OVER_KEYS, bulk_both_ways },
 		{ "small writes", OVER_STACKS | OVER_ROLES | OVER_VERSIONS, small_writes },
+		{ "bulk both ways", OVER_STACKS | OVER_ROLES | OVER_OLD, bulk_both_ways },
 		{ 0 },
 	};
 

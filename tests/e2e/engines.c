@@ -531,6 +531,9 @@ static SSL_CTX *new_ctx(const char *cert)
 	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, v->version) &&
 	      SSL_CTX_set_max_proto_version(ctx, v->version));
 	CHECK(SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
+	/* Their signatures are of MD5 and SHA-1. */
+	if (v->version < 0x0303)
+		CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
 	if (cert) {
 		EQ(SSL_CTX_use_certificate_file(ctx, cert_path(cert, "crt"), SSL_FILETYPE_PEM), 1);
 		EQ(SSL_CTX_use_PrivateKey_file(ctx, cert_path(cert, "key"), SSL_FILETYPE_PEM), 1);
@@ -543,11 +546,13 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 	static const struct kssl_suite_info suites[] = {
 		{ .suite = 0x1301, .version = 0x0304 }, { .suite = 0x1302, .version = 0x0304 },
 		{ .suite = 0xc02b, .version = 0x0303 }, { .suite = 0xc02c, .version = 0x0303 },
+		{ .suite = 0xc009, .version = 0x0303 }, { .suite = 0xc00a, .version = 0x0303 },
+		{ .suite = 0xc009, .version = 0x0302 }, { .suite = 0xc009, .version = 0x0301 },
 	};
 	struct kssl_engine_setup setup = {
 		.ctx = ctx, .server = server, .name = server ? NULL : "localhost", .verify = !server,
 		.client_renegotiation = r.may_begin, .kernel_updates = pick(2),
-		.require_answer = pick(2), .suites = suites, .suites_count = 4,
+		.require_answer = pick(2), .suites = suites, .suites_count = 8,
 	};
 	struct kssl_error error;
 
@@ -653,7 +658,7 @@ static void whatever_both_begin(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS, whatever_both_begin },
+		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
 		{ 0 },
 	};
 

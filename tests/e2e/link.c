@@ -135,6 +135,11 @@ struct kssl_config *link_config(const char *cert)
 	if (cert)
 		GIVES(kssl_config_set_cert_file(config, cert_path(cert, "crt"),
 						cert_path(cert, "key")), 0);
+	/* Their signatures are of MD5 and SHA-1. */
+	if (is_old()) {
+		GIVES(kssl_config_set_versions(config, v->version, v->version), 0);
+		GIVES(kssl_config_set_ciphers(config, "ALL:@SECLEVEL=0", NULL), 0);
+	}
 	/* Two emulated processors may have more to do than this. */
 	kssl_config_set_timeout(config, PATIENCE_MS);
 	return config;
@@ -747,6 +752,8 @@ unsigned int usual_suite(uint16_t version, int bits)
 {
 	if (version == 0x0304)
 		return bits == 256 ? 0x1302 : 0x1301;
+	if (version < 0x0303)
+		return bits == 256 ? 0xc00a : 0xc009;
 	return bits == 256 ? 0xc02c : 0xc02b;
 }
 
@@ -754,7 +761,7 @@ static void check_direction(const struct kssl_dir_status *dir, unsigned int suit
 			    unsigned int epoch, uint64_t bytes)
 {
 	EQ(dir->suite, suite);
-	EQ(dir->version, suite >> 8 == 0x13 ? 0x0304 : 0x0303);
+	EQ(dir->version, suite >> 8 == 0x13 ? 0x0304 : is_old() ? v->version : 0x0303);
 	EQ(dir->state, KSSL_STATE_ACTIVE);
 	EQ(dir->epoch, epoch);
 	EQ(dir->bytes, bytes);

@@ -226,15 +226,15 @@ int main(int argc, char **argv)
 	const unsigned int server = OVER_NSS | OVER_SERVER | OVER_SUITES;
 	const unsigned int client = OVER_NSS | OVER_CLIENT | OVER_SUITES;
 	const struct test tests[] = {
-		{ "data", server | OVER_VERSIONS, tstclnt_moves_data },
+		{ "data", server | OVER_VERSIONS | OVER_OLD, tstclnt_moves_data },
 		{ "renegotiations by the peer", server | OVER_TLS12, tstclnt_renegotiates },
 		{ "renegotiations by us", server | OVER_TLS12, we_renegotiate },
-		{ "a certificate at renegotiation", server | OVER_TLS12, we_want_a_certificate },
-		{ "data", client | OVER_VERSIONS, selfserv_serves },
+		{ "a certificate at renegotiation", server | OVER_TLS12 | OVER_OLD, we_want_a_certificate },
+		{ "data", client | OVER_VERSIONS | OVER_OLD, selfserv_serves },
 		{ "renegotiations by us", client | OVER_TLS12, we_renegotiate_first },
 		{ "renegotiation by the peer, a certificate requested", client | OVER_TLS12, selfserv_requests },
 		{ "renegotiation by the peer, a certificate demanded", client | OVER_TLS12, selfserv_demands },
-		{ "renegotiations by both", client | OVER_TLS12, both_of_us },
+		{ "renegotiations by both", client | OVER_TLS12 | OVER_OLD, both_of_us },
 		{ 0 },
 	};
 

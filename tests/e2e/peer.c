@@ -66,8 +66,11 @@ static void add_openssl_suite(struct command *c, const struct peer_setup *s)
 		return;
 	}
 	add2(c, s->version == 0x0303 ? "-tls1_2" : s->version == 0x0302 ? "-tls1_1" : "-tls1", "-cipher");
-	add(c, s->suite ? s->suite : s->bits == 256 ? "ECDHE-ECDSA-AES256-GCM-SHA384" :
-						      "ECDHE-ECDSA-AES128-GCM-SHA256");
+	if (s->version < 0x0303 && !s->suite)
+		add(c, s->bits == 256 ? "ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0" : "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0");
+	else
+		add(c, s->suite ? s->suite : s->bits == 256 ? "ECDHE-ECDSA-AES256-GCM-SHA384" :
+							      "ECDHE-ECDSA-AES128-GCM-SHA256");
 }
 
 static void openssl_server(struct command *c, const struct peer_setup *s, int port)
@@ -110,8 +113,8 @@ static void openssl_client(struct command *c, const struct peer_setup *s, int po
 static void add_gnutls_suite(struct command *c, const struct peer_setup *s)
 {
 	add(c, "--priority");
-	add_text(c, "NORMAL:-VERS-ALL:+VERS-TLS1.%d:-CIPHER-ALL:+AES-%d-GCM", s->version - 0x0301,
-		 s->bits);
+	add_text(c, "NORMAL:-VERS-ALL:+VERS-TLS1.%d:-CIPHER-ALL:+AES-%d-%s", s->version - 0x0301, s->bits,
+		 s->version < 0x0303 ? "CBC" : "GCM");
 }
 
 static void add_gnutls_cert(struct command *c, const char *cert)

@@ -21,7 +21,7 @@ static void check_all(int bits)
 {
 	GIVES(kssl_wait(l.k, 60000), 0);
 	link_check_data(&l);
-	link_check_carried(&l, usual_suite(0x0303, bits), keys(), keys());
+	link_check_carried(&l, usual_suite(v->version, bits), keys(), keys());
 	EQ(link_status(&l).handshakes, keys());
 }
 
@@ -83,7 +83,7 @@ static void by_us(void)
 	both_ways();
 	for (i = 0; i < 3; i++) {
 		in_the_middle(renegotiate);
-		check_event(0, usual_suite(0x0303, v->bits), usual_suite(0x0303, v->bits));
+		check_event(0, usual_suite(v->version, v->bits), usual_suite(v->version, v->bits));
 		both_ways();
 		check_all(v->bits);
 	}
@@ -148,7 +148,7 @@ static void change_suite(void)
 	} else {
 		in_the_middle(renegotiate);
 	}
-	check_event(by_peer, usual_suite(0x0303, v->bits), usual_suite(0x0303, other));
+	check_event(by_peer, usual_suite(v->version, v->bits), usual_suite(0x0303, other));
 	both_ways();
 	check_all(other);
 	link_close(&l);
@@ -193,7 +193,7 @@ static void by_peer(void)
 	both_ways();
 	for (i = 0; i < 3; i++) {
 		have_peer_renegotiate();
-		check_event(1, usual_suite(0x0303, v->bits), usual_suite(0x0303, v->bits));
+		check_event(1, usual_suite(v->version, v->bits), usual_suite(v->version, v->bits));
 		both_ways();
 		check_all(v->bits);
 	}
@@ -277,10 +277,11 @@ int main(int argc, char **argv)
 		{ "by us", OVER_STACKS | OVER_ROLES | OVER_TLS12, by_us },
 		{ "by the peer", OVER_STACKS | OVER_ROLES | OVER_TLS12, by_peer },
 		{ "by both in turn", OVER_STACKS | OVER_ROLES | OVER_TLS12, by_both_in_turn },
+		{ "by both in turn", OVER_OPENSSL | OVER_ROLES | OVER_OLD, by_both_in_turn },
 		{ "many in a row", OVER_STACKS | OVER_ROLES | OVER_TLS12, many },
 		{ "abbreviated", OVER_OPENSSL | OVER_CLIENT | OVER_TLS12, abbreviated },
 		{ "to another suite", OVER_STACKS | OVER_ROLES | OVER_TLS12 | OVER_KEYS, change_suite },
-		{ "refused by the peer", OVER_OPENSSL | OVER_ROLES | OVER_TLS12, refused_by_peer },
+		{ "refused by the peer", OVER_OPENSSL | OVER_ROLES | OVER_TLS12 | OVER_OLD, refused_by_peer },
 		{ "refused by us", OVER_STACKS | OVER_SERVER | OVER_TLS12, refused_by_us },
 		{ 0 },
 	};

@@ -64,11 +64,13 @@ void check_failed(const char *file, int line, const char *format, ...)
 /* The @i-th of all variants; 0 if there are no more. */
 static int make_variant(unsigned int i, struct variant *to)
 {
-	if (i >= 32)
+	static const uint16_t versions[] = { 0x0303, 0x0304, 0x0302, 0x0301 };
+
+	if (i >= 64)
 		return 0;
-	to->stack = i / 8;
-	to->server = !!(i & 4);
-	to->version = i & 2 ? 0x0304 : 0x0303;
+	to->stack = i / 16;
+	to->server = !!(i & 8);
+	to->version = versions[i / 2 % 4];
 	to->bits = i & 1 ? 256 : 128;
 	return 1;
 }
@@ -88,7 +90,8 @@ static int has(unsigned int over, const struct variant *with)
 	unsigned int need = stacks[with->stack].over;
 
 	need |= with->server ? OVER_SERVER : OVER_CLIENT;
-	need |= with->version == 0x0304 ? OVER_TLS13 : OVER_TLS12;
+	need |= with->version == 0x0304 ? OVER_TLS13 : with->version == 0x0303 ? OVER_TLS12 :
+		with->version == 0x0302 ? OVER_TLS11 : OVER_TLS10;
 	if (with->bits != (with->server ? 256 : 128))
 		need |= OVER_KEYS;
 	return (over & need) == need;

@@ -42,11 +42,14 @@ enum {
 	OVER_SUITES = 0x80,	/* the test sees to the suites itself */
 	OVER_NSS = 0x100,
 	OVER_JSSE = 0x200,
+	OVER_TLS11 = 0x400,
+	OVER_TLS10 = 0x800,
 };
 
 #define OVER_STACKS	(OVER_OPENSSL | OVER_GNUTLS)
 #define OVER_ROLES	(OVER_CLIENT | OVER_SERVER)
 #define OVER_VERSIONS	(OVER_TLS12 | OVER_TLS13)
+#define OVER_OLD	(OVER_TLS11 | OVER_TLS10)
 
 struct test {
 	const char *name;
@@ -58,6 +61,7 @@ struct test {
 extern const struct variant *v;
 
 #define is_13()	(v->version == 0x0304)
+#define is_old()	(v->version < 0x0303)	/* TLS 1.1 and 1.0 */
 
 /**
  * tap_main() - run tests

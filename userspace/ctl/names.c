@@ -33,6 +33,10 @@ const char *suite_name(uint16_t suite, char text[static 32])
 const char *version_name(uint16_t version)
 {
 	switch (version) {
+	case 0x0301:
+		return "1.0";
+	case 0x0302:
+		return "1.1";
 	case 0x0303:
 		return "1.2";
 	case 0x0304:

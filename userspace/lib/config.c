@@ -121,14 +121,17 @@ int kssl_config_set_ca_file(struct kssl_config *config, const char *path)
 
 static int is_version(int version)
 {
-	return !version || version == KSSL_TLS12 || version == KSSL_TLS13;
+	return !version || (version >= KSSL_TLS10 && version <= KSSL_TLS13);
 }
 
 int kssl_config_set_versions(struct kssl_config *config, int min, int max)
 {
+	/* What is older has to be named. */
+	if (!min)
+		min = KSSL_TLS12;
 	if (!is_version(min) || !is_version(max) || (max && min > max))
 		return -EINVAL;
-	return done(SSL_CTX_set_min_proto_version(config->ctx, min ? min : KSSL_TLS12) &&
+	return done(SSL_CTX_set_min_proto_version(config->ctx, min) &&
 		    SSL_CTX_set_max_proto_version(config->ctx, max));
 }
 

@@ -16,7 +16,9 @@ static const char *by_whom(const struct kssl_event_info *info)
 
 static const char *version_name(unsigned int version)
 {
-	return version == KSSL_TLS13 ? "TLS 1.3" : version == KSSL_TLS12 ? "TLS 1.2" : "TLS";
+	static const char *const names[] = { "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3" };
+
+	return version >= KSSL_TLS10 && version <= KSSL_TLS13 ? names[version - KSSL_TLS10] : "TLS";
 }
 
 /* ", data held 12.3 ms", or nothing if sending was not held meanwhile. */

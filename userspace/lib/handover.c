@@ -75,7 +75,7 @@ void kssl_kept_clear(struct kssl_kept *kept)
 
 /* ---- replay ---- */
 
-/* TLS 1.2: every record since the ChangeCipherSpec opens under the new key. */
+/* Up to TLS 1.2: every record since the ChangeCipherSpec opens under the new key. */
 static int replay_tls12(const struct kssl_kept *kept, struct kssl_key *key)
 {
 	struct kssl_shim shim = { 0 };
@@ -93,6 +93,7 @@ static int replay_tls12(const struct kssl_kept *kept, struct kssl_key *key)
 	}
 	key->seq = shim.seq;
 	key->nonce = shim.nonce;
+	memcpy(key->iv, shim.key.iv, sizeof(key->iv));
 	kssl_shim_clear(&shim);
 	OPENSSL_cleanse(payload, sizeof(payload));
 	return ret < 0 ? ret : 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Key schedules: the key block of TLS 1.2 and traffic secrets of TLS 1.3 become
+ * Key schedules: the key block of TLS 1.0 to 1.2 and traffic secrets of TLS 1.3 become
  * struct kssl_key.  Every intermediate copy is cleansed.
  */
 #include <errno.h>
@@ -87,8 +87,10 @@ int kssl_keys_of_session(SSL *ssl, const struct kssl_suite *suite, const SSL_CIP
 
 	set_header(client, suite);
 	set_header(server, suite);
-	/* OpenSSL's default handshake digest stands for SHA-256 in TLS 1.2. */
-	if (!md || EVP_MD_get_type(md) == NID_md5_sha1)
+	/* RFC 2246 5; OpenSSL's default handshake digest stands for SHA-256 in TLS 1.2. */
+	if (suite->version < KSSL_TLS12)
+		md = EVP_md5_sha1();
+	else if (!md || EVP_MD_get_type(md) == NID_md5_sha1)
 		md = EVP_sha256();
 	ret = expand_master(ssl, md, block, 2 * (client->mac_key_len + client->key_len + client->iv_len));
 	if (!ret) {

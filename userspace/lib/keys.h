@@ -9,6 +9,8 @@
 #include <openssl/ssl.h>
 #include <linux/kssl.h>
 
+#define KSSL_TLS10	0x0301
+#define KSSL_TLS11	0x0302
 #define KSSL_TLS12	0x0303
 #define KSSL_TLS13	0x0304
 
@@ -22,7 +24,7 @@
  * @hash: of the HMAC beside a cipher in CBC mode; NULL for an AEAD
  * @key_len: cipher key
  * @salt_len: implicit part of the nonce in TLS 1.2
- * @explicit_len: part of the nonce that travels in each record in TLS 1.2; CBC: the IV
+ * @explicit_len: part of the nonce that travels in each record in TLS 1.2; CBC: a block
  * @tag_len: authentication tag, or MAC
  * @ccm: EVP wants lengths announced beforehand
  */
@@ -63,6 +65,7 @@ struct kssl_secret {
 /* suite.c */
 const struct kssl_suite *kssl_suite_find(unsigned int id, unsigned int version);
 const char *kssl_suite_name(unsigned int id);
+int kssl_suite_is_chained(const struct kssl_suite *suite);
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);

@@ -41,7 +41,9 @@ void kssl_config_free(struct kssl_config *config);
 int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain, const char *key);
 int kssl_config_set_ca_file(struct kssl_config *config, const char *path);
 
-/* Bounds of the protocol version, wire numbers (0x0303, 0x0304); 0 = default. */
+/* Bounds of the protocol version, wire numbers (0x0301 to 0x0304); 0 = default: TLS 1.2 and
+ * newer.  TLS 1.1 and 1.0 want to be named, and OpenSSL's security level 0 in the cipher
+ * string ("DEFAULT:@SECLEVEL=0"), for their signatures are of MD5 and SHA-1 (RFC 8996). */
 int kssl_config_set_versions(struct kssl_config *config, int min, int max);
 /* OpenSSL cipher string for TLS <= 1.2, and list for TLS 1.3; NULL = default.
  * What the kernel does not have is left out (KSSL_SUITES); order and security

@@ -5,8 +5,10 @@
  *
  *   TLS 1.2:  type 0303 length | explicit nonce (0 or 8) | payload | tag
  *   TLS 1.3:  23   0303 length | payload type | tag
- *   CBC:      type 0303 length | IV | payload MAC padding
- *             type 0303 length | IV | payload padding | MAC	(RFC 7366)
+ *   CBC:      type version length | IV | payload MAC padding
+ *             type version length | IV | payload padding | MAC	(RFC 7366)
+ *
+ * Up to TLS 1.0 there is no IV in a record, but the last block of the one before.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,8 +22,7 @@
 
 #define NONCE_LEN	12
 #define AAD_MAX		13
-#define BLOCK		16
-#define RECORD_VERSION	0x0303	/* in both versions (RFC 8446 5.1) */
+#define BLOCK_MAX	16
 
 static void put16(uint8_t *p, unsigned int v)
 {
@@ -50,6 +51,17 @@ static uint64_t get64(const uint8_t *p)
 static bool is_cbc(const struct kssl_shim *shim)
 {
 	return shim->suite->protection->hash;
+}
+
+/* RFC 8446 5.1 */
+static unsigned int record_version(const struct kssl_shim *shim)
+{
+	return shim->suite->version >= KSSL_TLS13 ? KSSL_TLS12 : shim->suite->version;
+}
+
+static unsigned int block_of(const struct kssl_shim *shim)
+{
+	return shim->suite->protection->explicit_len;
 }
 
 static bool is_etm(const struct kssl_shim *shim)
@@ -225,7 +237,7 @@ static int seal_aead(struct kssl_shim *shim, uint8_t type, const uint8_t *payloa
 	if (inner)
 		body[len] = type;
 	record[0] = inner ? KSSL_TYPE_APPLICATION_DATA : type;
-	put16(record + 1, RECORD_VERSION);
+	put16(record + 1, record_version(shim));
 	put16(record + 3, explicit_len + len + inner + tag_len);
 	if (explicit_len)
 		put64(record + KSSL_HEADER_LEN, shim->seq);
@@ -307,34 +319,43 @@ static int check_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_
 	return CRYPTO_memcmp(mac, wanted, shim->suite->protection->tag_len) ? -EBADMSG : 0;
 }
 
+/* What is the IV of the next record, where records are chained. */
+static void chain(struct kssl_shim *shim, const uint8_t *end)
+{
+	if (kssl_suite_is_chained(shim->suite))
+		memcpy(shim->key.iv, end - block_of(shim), block_of(shim));
+}
+
 static int seal_cbc(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len, uint8_t *record)
 {
-	unsigned int mac_len = shim->suite->protection->tag_len;
-	uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + BLOCK;
+	unsigned int mac_len = shim->suite->protection->tag_len, iv_len = kssl_suite_explicit_len(shim->suite);
+	uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + iv_len;
 	uint8_t mac[EVP_MAX_MD_SIZE] = { 0 };
 	unsigned int padding;
-	int ret = RAND_bytes(iv, BLOCK) == 1 ? 0 : -EIO;
+	int ret = !iv_len || RAND_bytes(iv, iv_len) == 1 ? 0 : -EIO;
 
 	record[0] = type;
-	put16(record + 1, RECORD_VERSION);
+	put16(record + 1, record_version(shim));
 	memcpy(body, payload, len);
 	if (!ret && !is_etm(shim)) {
 		ret = run_mac(shim, record, payload, len, mac);
 		memcpy(body + len, mac, mac_len);
 		len += mac_len;
 	}
-	padding = BLOCK - len % BLOCK;
+	padding = block_of(shim) - len % block_of(shim);
 	memset(body + len, padding - 1, padding);
 	len += padding;
 	if (!ret)
-		ret = run_cbc(shim, 1, iv, body, len, body);
+		ret = run_cbc(shim, 1, iv_len ? iv : shim->key.iv, body, len, body);
+	if (!ret)
+		chain(shim, body + len);
 	if (!ret && is_etm(shim)) {
-		ret = run_mac(shim, record, iv, BLOCK + len, mac);
+		ret = run_mac(shim, record, iv, iv_len + len, mac);
 		memcpy(body + len, mac, mac_len);
 		len += mac_len;
 	}
-	put16(record + 3, BLOCK + len);
-	return ret ? ret : (int)(KSSL_HEADER_LEN + BLOCK + len);
+	put16(record + 3, iv_len + len);
+	return ret ? ret : (int)(KSSL_HEADER_LEN + iv_len + len);
 }
 
 /* Bytes of what is left when padding is taken off; -EBADMSG if it is none. */
@@ -357,25 +378,27 @@ static int strip_padding(const uint8_t *data, size_t len, size_t mac_len)
  */
 static int open_cbc(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload, uint8_t *type)
 {
-	unsigned int mac_len = shim->suite->protection->tag_len;
-	const uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + BLOCK;
+	unsigned int mac_len = shim->suite->protection->tag_len, iv_len = kssl_suite_explicit_len(shim->suite);
+	const uint8_t *iv = record + KSSL_HEADER_LEN, *body = iv + iv_len;
 	int ret;
 
-	if (len < KSSL_HEADER_LEN + BLOCK + BLOCK + (is_etm(shim) ? mac_len : 0))
+	if (len < KSSL_HEADER_LEN + iv_len + block_of(shim) + (is_etm(shim) ? mac_len : 0))
 		return -EBADMSG;
-	len -= KSSL_HEADER_LEN + BLOCK + (is_etm(shim) ? mac_len : 0);
-	if (len % BLOCK)
+	len -= KSSL_HEADER_LEN + iv_len + (is_etm(shim) ? mac_len : 0);
+	if (len % block_of(shim))
 		return -EBADMSG;
 	if (is_etm(shim)) {
-		ret = check_mac(shim, record, iv, BLOCK + len, body + len);
+		ret = check_mac(shim, record, iv, iv_len + len, body + len);
 		if (ret)
 			return ret;
 	}
-	if (run_cbc(shim, 0, iv, body, len, payload))
+	if (run_cbc(shim, 0, iv_len ? iv : shim->key.iv, body, len, payload))
 		return -EIO;
 	ret = strip_padding(payload, len, is_etm(shim) ? 0 : mac_len);
 	if (ret >= 0 && !is_etm(shim) && check_mac(shim, record, payload, ret, payload + ret))
 		ret = -EBADMSG;
+	if (ret >= 0)
+		chain(shim, body + len);
 	*type = record[0];
 	return ret;
 }

@@ -25,7 +25,7 @@
 /**
  * struct kssl_shim - one direction
  * @suite: suite and version, NULL while there is no key
- * @key: key
+ * @key: key; its IV is what the last record left, where records are chained
  * @seals: else it opens
  * @evp: keyed cipher, NULL while the shim rests
  * @mac: keyed HMAC, NULL for an AEAD or while the shim rests

@@ -163,6 +163,31 @@ static const struct kssl_suite suites[] = {
 	{ 0xc05d, KSSL_TLS12, "ECDHE-ECDSA-ARIA256-GCM-SHA384", &aria_256_gcm },
 	{ 0xc060, KSSL_TLS12, "ECDHE-ARIA128-GCM-SHA256", &aria_128_gcm },
 	{ 0xc061, KSSL_TLS12, "ECDHE-ARIA256-GCM-SHA384", &aria_256_gcm },
+	/* RFC 4346 A.5, RFC 4492 6, RFC 3268 2, RFC 4132 2: those of TLS 1.2 that are older */
+	{ 0x002f, KSSL_TLS11, "AES128-SHA", &aes_128_sha },
+	{ 0x0033, KSSL_TLS11, "DHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0x0035, KSSL_TLS11, "AES256-SHA", &aes_256_sha },
+	{ 0x0039, KSSL_TLS11, "DHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0xc009, KSSL_TLS11, "ECDHE-ECDSA-AES128-SHA", &aes_128_sha },
+	{ 0xc00a, KSSL_TLS11, "ECDHE-ECDSA-AES256-SHA", &aes_256_sha },
+	{ 0xc013, KSSL_TLS11, "ECDHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0xc014, KSSL_TLS11, "ECDHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0x0041, KSSL_TLS11, "CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0045, KSSL_TLS11, "DHE-RSA-CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0084, KSSL_TLS11, "CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x0088, KSSL_TLS11, "DHE-RSA-CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x002f, KSSL_TLS10, "AES128-SHA", &aes_128_sha },
+	{ 0x0033, KSSL_TLS10, "DHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0x0035, KSSL_TLS10, "AES256-SHA", &aes_256_sha },
+	{ 0x0039, KSSL_TLS10, "DHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0xc009, KSSL_TLS10, "ECDHE-ECDSA-AES128-SHA", &aes_128_sha },
+	{ 0xc00a, KSSL_TLS10, "ECDHE-ECDSA-AES256-SHA", &aes_256_sha },
+	{ 0xc013, KSSL_TLS10, "ECDHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0xc014, KSSL_TLS10, "ECDHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0x0041, KSSL_TLS10, "CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0045, KSSL_TLS10, "DHE-RSA-CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0084, KSSL_TLS10, "CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x0088, KSSL_TLS10, "DHE-RSA-CAMELLIA256-SHA", &camellia_256_sha },
 	/* RFC 8446 B.4 */
 	{ 0x1301, KSSL_TLS13, "TLS_AES_128_GCM_SHA256", &aes_128_gcm },
 	{ 0x1302, KSSL_TLS13, "TLS_AES_256_GCM_SHA384", &aes_256_gcm },
@@ -205,17 +230,30 @@ const char *kssl_suite_name(unsigned int id)
 }
 
 /**
+ * kssl_suite_is_chained() - is the last block of a record the IV of the next one?
+ * @suite: row of the table
+ *
+ * Return: that of CBC up to TLS 1.0 is (RFC 2246 6.2.3.2).
+ */
+int kssl_suite_is_chained(const struct kssl_suite *suite)
+{
+	return suite->version <= KSSL_TLS10 && suite->protection->hash;
+}
+
+/**
  * kssl_suite_iv_len() - length of struct kssl_key.iv
  * @suite: row of the table
  *
  * Return: the salt where part of the nonce travels in the record, else the whole
- * nonce (RFC 8446 5.3, RFC 7905 2); none for CBC (RFC 5246 6.2.3.2).
+ * nonce (RFC 8446 5.3, RFC 7905 2); none for CBC (RFC 5246 6.2.3.2), but a block up to
+ * TLS 1.0 (RFC 2246 6.3).
  */
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
 {
 	const struct kssl_protection *p = suite->protection;
 
-	return suite->version >= KSSL_TLS13 ? p->salt_len + p->explicit_len : p->salt_len;
+	return kssl_suite_is_chained(suite) || suite->version >= KSSL_TLS13 ?
+	       p->salt_len + p->explicit_len : p->salt_len;
 }
 
 /**
@@ -224,7 +262,8 @@ unsigned int kssl_suite_iv_len(const struct kssl_suite *suite)
  */
 unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite)
 {
-	return suite->version >= KSSL_TLS13 ? 0 : suite->protection->explicit_len;
+	return kssl_suite_is_chained(suite) || suite->version >= KSSL_TLS13 ?
+	       0 : suite->protection->explicit_len;
 }
 
 /**
@@ -277,13 +316,29 @@ static char *list_names(SSL *ssl, unsigned int version, const struct kssl_suite_
 	return names;
 }
 
-/* The caller's own bounds stay where they are tighter; 0 means unbounded. */
-static int bound_versions(SSL *ssl, int min, int max)
+/* Does the kernel carry anything of that version? */
+static int kernel_speaks(int version, const struct kssl_suite_info *kernel, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (kernel[i].version == version)
+			return 1;
+	return 0;
+}
+
+/*
+ * The caller's own bounds stay where they are tighter; 0 means unbounded.  TLS 1.1 and 1.0
+ * are for those only who name them.
+ */
+static int bound_versions(SSL *ssl, int min, int max, const struct kssl_suite_info *kernel,
+			  unsigned int count)
 {
 	int own_min = SSL_get_min_proto_version(ssl);
 	int own_max = SSL_get_max_proto_version(ssl);
 
-	if (own_min > min)
+	if (own_min > min || (min == KSSL_TLS12 && own_min >= KSSL_TLS10 &&
+			      kernel_speaks(own_min, kernel, count)))
 		min = own_min;
 	if (own_max && own_max < max)
 		max = own_max;
@@ -312,7 +367,8 @@ int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned i
 		ret = -ENOPKG;
 		if (tls12[0] || tls13[0])
 			ret = bound_versions(ssl, tls12[0] ? KSSL_TLS12 : KSSL_TLS13,
-					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12);
+					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12, kernel, count);
+		/* What is older has these or some of them (RFC 5246 A.5), and OpenSSL knows which. */
 		/* OpenSSL refuses an empty list for TLS 1.2, and there it does not matter. */
 		if (!ret && tls12[0] && !SSL_set_cipher_list(ssl, tls12))
 			ret = -ENOPKG;
