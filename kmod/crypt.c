@@ -157,8 +157,6 @@ static int find_out(const struct kssl_cipher *cipher)
 	struct crypto_skcipher *cbc;
 	struct crypto_aead *aead;
 
-	if (!cipher->alg)
-		return kssl_hash_get(cipher->hash);
 	if (!cipher->hash) {
 		aead = crypto_alloc_aead(cipher->alg, 0, 0);
 		if (IS_ERR(aead))
@@ -220,7 +218,7 @@ int kssl_crypt_has(const struct kssl_cipher *cipher)
 	int ret, now;
 
 	if (!cipher->alg)
-		return find_out(cipher);
+		return kssl_hash_get(cipher->hash);
 	mutex_lock(&known_lock);
 	k = find_known(cipher);
 	/* What is loaded on our account counts too: then it is found out twice. */

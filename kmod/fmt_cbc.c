@@ -138,12 +138,13 @@ static int cbc_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefi
 	scatterwalk_map_and_copy(suffix, sg, payload_len, len - payload_len, 1);
 	if (!ret)
 		ret = kssl_crypt_cbc(e, true, sg, sg, len);
-	if (!ret && is_chained(e))
-		scatterwalk_map_and_copy(e->residue, sg, len - block_of(e), block_of(e), 0);
 	if (!ret && is_etm(e)) {
 		ret = mac_of_ciphertext(e, seq, type, iv, sg, len, suffix);
 		scatterwalk_map_and_copy(suffix, sg, len, mac_len, 1);
 	}
+	/* Not before nothing can fail any more: an alert may still have to go out. */
+	if (!ret && is_chained(e))
+		scatterwalk_map_and_copy(e->residue, sg, len - block_of(e), block_of(e), 0);
 	return ret;
 }
 

@@ -184,6 +184,7 @@ struct kssl_rx {
 	u8 *part;			/* bytes taken out of TCP before the record was whole */
 	unsigned int part_len;
 	int rcvlowat;			/* SO_RCVLOWAT in plaintext bytes */
+	struct kssl_segments *segs;	/* NULL while there is no record to open */
 	struct delayed_work work;
 };
 

@@ -93,11 +93,32 @@ void kssl_rx_state_change(struct sock *sk)
 
 #define SEGS	48
 
-/* Where a record is and its plaintext goes: too long for the stack, or a connection at rest. */
-struct segments {
+/*
+ * Where a record is and where its plaintext goes.  Too long for the stack and for a
+ * connection at rest, so it is there while one record follows another.
+ */
+struct kssl_segments {
 	struct scatterlist src[SEGS];
 	struct scatterlist dst[SEGS];
 };
+
+static struct kssl_segments *need_segments(struct kssl_rx *rx)
+{
+	if (rx->segs)
+		return rx->segs;
+	rx->segs = kmalloc(sizeof(*rx->segs), GFP_KERNEL);
+	if (rx->segs) {
+		sg_init_table(rx->segs->src, SEGS);
+		sg_init_table(rx->segs->dst, SEGS);
+	}
+	return rx->segs;
+}
+
+static void drop_segments(struct kssl_rx *rx)
+{
+	kfree(rx->segs);
+	rx->segs = NULL;
+}
 
 /* An skb whose pages will hold @len bytes; @sg gets them behind its first entry. */
 static struct sk_buff *alloc_plain(unsigned int len, struct scatterlist *sg, int *segs)
@@ -130,10 +151,18 @@ static struct sk_buff *alloc_plain(unsigned int len, struct scatterlist *sg, int
 	return skb;
 }
 
-static struct sk_buff *open_by(struct kssl_sock *ctx, const struct kssl_record_header *h,
-			       struct segments *segs)
+/* The mark on the last entry of the table stays: it is what bounds skb_to_sgvec(). */
+static void unmark_end(struct scatterlist *sg, int entry)
+{
+	if (entry != SEGS - 1)
+		sg_unmark_end(&sg[entry]);
+}
+
+/* Open the record @h, which is whole. It stays in TCP if that fails. */
+static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_record_header *h)
 {
 	struct kssl_rx *rx = &ctx->rx;
+	struct kssl_segments *segs = need_segments(rx);
 	struct kssl_epoch *e = rx->dir.epoch;
 	unsigned int prefix_len = h->header_len + e->prefix_len;
 	unsigned int sealed_len = h->body_len - e->prefix_len;
@@ -142,6 +171,8 @@ static struct sk_buff *open_by(struct kssl_sock *ctx, const struct kssl_record_h
 	u8 type = h->type;
 	struct sk_buff *skb;
 
+	if (!segs)
+		return ERR_PTR(-ENOMEM);
 	if (rx->dir.seq == U64_MAX)
 		return ERR_PTR(-EKEYEXPIRED);
 	ret = kssl_stream_peek(ctx, 0, prefix_len, prefix);
@@ -164,6 +195,8 @@ static struct sk_buff *open_by(struct kssl_sock *ctx, const struct kssl_record_h
 	sg_mark_end(&segs->dst[dst_segs]);
 	ret = e->suite->cipher->fmt->open(e, rx->dir.seq, prefix, segs->src, segs->dst, h->body_len,
 					  &type);
+	unmark_end(segs->src, src_segs);
+	unmark_end(segs->dst, dst_segs);
 	if (ret < 0) {
 		kfree_skb(skb);
 		return ERR_PTR(ret);
@@ -175,21 +208,6 @@ static struct sk_buff *open_by(struct kssl_sock *ctx, const struct kssl_record_h
 	};
 	rx->dir.seq++;
 	rx->dir.used += kssl_epoch_cost(e, ret);
-	return skb;
-}
-
-/* Open the record @h, which is whole. It stays in TCP if that fails. */
-static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_record_header *h)
-{
-	struct segments *segs = kmalloc(sizeof(*segs), GFP_KERNEL);
-	struct sk_buff *skb;
-
-	if (!segs)
-		return ERR_PTR(-ENOMEM);
-	sg_init_table(segs->src, SEGS);
-	sg_init_table(segs->dst, SEGS);
-	skb = open_by(ctx, h, segs);
-	kfree(segs);
 	return skb;
 }
 
@@ -466,6 +484,8 @@ int kssl_rx_next(struct kssl_sock *ctx)
 	}
 
 	ret = frame(ctx, &h);
+	if (!ret)
+		drop_segments(rx);
 	/* Even a part of a header can keep the window shut. */
 	if (!ret && tcp_inq(sk) && !ends(sk) && tcp_epollin_ready(sk, INT_MAX)) {
 		ret = kssl_stream_take(ctx, rx->need);
@@ -487,6 +507,8 @@ int kssl_rx_next(struct kssl_sock *ctx)
 	}
 
 	kssl_stream_consume(ctx, h.header_len + h.body_len);
+	if (!kssl_stream_available(ctx))
+		drop_segments(rx);
 	rx->dir.records++;
 	if (rx->dir.epoch)
 		deliver(ctx, skb);
@@ -704,6 +726,7 @@ void kssl_rx_free(struct kssl_sock *ctx)
 	rx->queued_mem = 0;
 	rx->queued = 0;
 	__skb_queue_purge(&rx->queue);
+	drop_segments(rx);
 	kssl_bounce_answered(ctx);
 	kssl_stream_free(ctx);
 	kssl_epoch_put(ctx->rx.dir.epoch);

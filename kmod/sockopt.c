@@ -322,7 +322,9 @@ static int get_suites(char __user *optval, int __user *optlen, int len)
 
 		if (len && used + sizeof(info) > len)
 			break;
-		ret = kssl_suite_is_locked(suite) ? -ENOPKG : kssl_crypt_has(suite->cipher);
+		if (kssl_suite_is_locked(suite))
+			continue;
+		ret = kssl_crypt_has(suite->cipher);
 		if (ret == -ENOPKG)
 			continue;
 		if (ret)

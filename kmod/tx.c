@@ -117,7 +117,7 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 static bool needs_split(const struct kssl_sock *ctx, const struct kssl_buf *buf)
 {
 	const struct kssl_epoch *e = ctx->tx.dir.epoch;
-	u32 flags = READ_ONCE(ctx->policy.flags);
+	u32 flags = ctx->policy.flags;
 
 	if (likely(!(e->ver->flags & KSSL_V_CHAINED_IV)) || e->suite->cipher->fmt != &kssl_fmt_cbc)
 		return false;
@@ -181,7 +181,10 @@ static int seal_two(struct kssl_dir *dir, struct kssl_buf *first, struct kssl_bu
 	return seal(dir, buf, KSSL_TYPE_APPLICATION_DATA, len);
 }
 
-/* As kssl_tx_seal(), of application data; *@first is what goes before it, or NULL. */
+/*
+ * As kssl_tx_seal(), of application data; *@first is what goes before it, or NULL.  It is
+ * there also if only @buf could not be sealed: its number is spent.
+ */
 static int seal_data(struct kssl_sock *ctx, struct kssl_buf *buf, struct kssl_buf **first)
 {
 	struct kssl_dir *dir = &ctx->tx.dir;
@@ -199,7 +202,7 @@ static int seal_data(struct kssl_sock *ctx, struct kssl_buf *buf, struct kssl_bu
 		return ret;
 	}
 	ret = seal_two(dir, *first, buf);
-	if (ret) {
+	if (ret && !(*first)->len) {
 		kssl_buf_free(*first);
 		*first = NULL;
 	}
@@ -237,9 +240,9 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 	if (ret == -ENOMEM || ret == -ENOBUFS)
 		return ret;
 	kssl_tx_set_open(&ctx->tx, NULL);
+	if (first)
+		kssl_tx_queue(ctx, first);
 	if (!ret) {
-		if (first)
-			kssl_tx_queue(ctx, first);
 		kssl_tx_queue(ctx, buf);
 		return 0;
 	}
@@ -548,7 +551,7 @@ static int settle(struct kssl_sock *ctx, bool now)
 		tx->due = 0;
 		kssl_fail(ctx, EPROTO, KSSL_WHO_KERNEL, KSSL_ALERT_HANDSHAKE_FAILURE,
 			  "the peer renegotiates, which SSL 3.0 cannot refuse");
-		return 0;
+		return -EPROTO;
 	}
 	if (tx->due & KSSL_DUE_REFUSAL) {
 		ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, KSSL_ALERT_NO_RENEGOTIATION);
@@ -685,12 +688,12 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	lock_sock(ctx->sk);
 	if (ctx->tx.open == buf)
 		kssl_tx_set_open(&ctx->tx, NULL);
+	if (first)
+		kssl_tx_queue(ctx, first);
 	if (ret) {
 		kssl_buf_free(buf);
 		ret = fail_to_seal(ctx, ret);
 	} else {
-		if (first)
-			kssl_tx_queue(ctx, first);
 		kssl_tx_queue(ctx, buf);
 		/* What TCP cannot take now is queued; the bytes count as sent. */
 		kssl_tx_push(ctx, more ? MSG_MORE : 0);

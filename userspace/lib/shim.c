@@ -148,7 +148,7 @@ int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int se
  * kssl_shim_rest() - give back what only a record at work needs
  * @shim: may be zeroed
  *
- * It is half of what a connection at rest would keep beside its SSL object.
+ * Some 2 KiB less for each connection at rest.
  */
 void kssl_shim_rest(struct kssl_shim *shim)
 {

@@ -368,8 +368,10 @@ int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned i
 		if (tls12[0] || tls13[0])
 			ret = bound_versions(ssl, tls12[0] ? KSSL_TLS12 : KSSL_TLS13,
 					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12, kernel, count);
-		/* What is older has these or some of them (RFC 5246 A.5), and OpenSSL knows which. */
-		/* OpenSSL refuses an empty list for TLS 1.2, and there it does not matter. */
+		/*
+		 * Of these OpenSSL knows what older versions have.  It refuses an empty list for
+		 * TLS 1.2, and there it does not matter.
+		 */
 		if (!ret && tls12[0] && !SSL_set_cipher_list(ssl, tls12))
 			ret = -ENOPKG;
 		if (!ret && !SSL_set_ciphersuites(ssl, tls13))

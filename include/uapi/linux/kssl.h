@@ -331,7 +331,7 @@ struct kssl_error {
  * allows (RFC 8446 5.5; RFC 9147 4.5.3 for CCM), for the soft ones three quarters of
  * that, for rekey_* never.  A usage
  * limit above the suite's is the suite's.  For block ciphers of 64 bits these
- * limits count blocks.
+ * limits count blocks; theirs are 2^20 (SP 800-67r2 3.3), and the hard ones 2^22.
  *
  * It can be set at any time after the attach; clocks that run keep their time, and an
  * orphan needs its flag before the helper goes.  Before connect() or listen() it is for
