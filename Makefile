@@ -240,7 +240,7 @@ bench: userspace
 
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
-user_files = $(wildcard userspace/*/*.[ch] tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
+user_files = $(wildcard userspace/*/*.[ch] tests/*.h tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
 	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/run/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../share.h"
 #include "cipher.h"
 #include "conn.h"
 #include "schedule.h"
@@ -358,6 +359,24 @@ static int wanted(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
+/* The next variant of @t from the @*i-th on that this kernel is to run and somebody asked for, with its @name. */
+static int next_variant(const struct test *tests, const struct test *t, unsigned int *i, struct variant *with,
+			char *name, size_t len, int argc, char **argv)
+{
+	unsigned int count = 0;
+
+	while (make_variant(t->over, t - tests, count, with))
+		count++;
+	for (; make_variant(t->over, t - tests, *i, with); ++*i) {
+		set_name(name, len, t, with);
+		if (share_has(t - tests, *i, count) && wanted(name, argc, argv)) {
+			++*i;
+			return 1;
+		}
+	}
+	return 0;
+}
+
 int tap_main(int argc, char **argv, const struct test *tests)
 {
 	unsigned int number = 0, failed = 0, count = 0, i;
@@ -374,20 +393,14 @@ int tap_main(int argc, char **argv, const struct test *tests)
 	read_suites();
 
 	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(t->over, t - tests, i, &with); i++) {
-			set_name(name, sizeof(name), t, &with);
-			count += wanted(name, argc, argv);
-		}
+		for (i = 0; next_variant(tests, t, &i, &with, name, sizeof(name), argc, argv);)
+			count++;
 	printf("TAP version 13\n1..%u\n", count);
 
 	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(t->over, t - tests, i, &with); i++) {
-			int result;
+		for (i = 0; next_variant(tests, t, &i, &with, name, sizeof(name), argc, argv);) {
+			int result = run_one(t, &with);
 
-			set_name(name, sizeof(name), t, &with);
-			if (!wanted(name, argc, argv))
-				continue;
-			result = run_one(t, &with);
 			number++;
 			failed += result && result != EXIT_SKIP;
 			printf("%sok %u - %s%s\n", result && result != EXIT_SKIP ? "not " : "",

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "../share.h"
 #include "tap.h"
 
 /*
@@ -182,13 +183,50 @@ static int wanted(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
-int tap_main(int argc, char **argv, const struct test *tests)
+static unsigned int number, failed;
+
+static void run(const struct test *t, const struct variant *with, const char *name)
 {
-	unsigned int number = 0, failed = 0, count = 0, i;
-	double start = now();
+	double begin = now();
+	int result = run_one(t, with);
+
+	failed += !!result;
+	note("%.1f s", now() - begin);
+	printf("%sok %u - %s\n", result ? "not " : "", ++number, name);
+}
+
+/* Count every test with its variants, as far as this kernel is to run and somebody asked for them, and @call each. */
+static unsigned int for_all(int argc, char **argv, const struct test *tests,
+			    void (*call)(const struct test *t, const struct variant *with, const char *name))
+{
+	unsigned int calls = 0;
 	const struct test *t;
 	struct variant with;
 	char name[160];
+
+	for (t = tests; t->name; t++) {
+		unsigned int i, at = 0, count = 0;
+
+		for (i = 0; make_variant(i, &with); i++)
+			count += has(t->over, &with);
+		for (i = 0; make_variant(i, &with); i++) {
+			if (!has(t->over, &with) || !share_has(t - tests, at++, count))
+				continue;
+			set_name(name, sizeof(name), t, &with);
+			if (!wanted(name, argc, argv))
+				continue;
+			calls++;
+			if (call)
+				call(t, &with, name);
+		}
+	}
+	return calls;
+}
+
+int tap_main(int argc, char **argv, const struct test *tests)
+{
+	double start = now();
+	const struct test *t;
 
 	if (argc == 2 && !strcmp(argv[1], "-l")) {
 		for (t = tests; t->name; t++)
@@ -196,27 +234,8 @@ int tap_main(int argc, char **argv, const struct test *tests)
 		return 0;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-
-	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(i, &with); i++) {
-			set_name(name, sizeof(name), t, &with);
-			count += has(t->over, &with) && wanted(name, argc, argv);
-		}
-	printf("TAP version 13\n1..%u\n", count);
-
-	for (t = tests; t->name; t++)
-		for (i = 0; make_variant(i, &with); i++) {
-			double begin = now();
-			int result;
-
-			set_name(name, sizeof(name), t, &with);
-			if (!has(t->over, &with) || !wanted(name, argc, argv))
-				continue;
-			result = run_one(t, &with);
-			failed += !!result;
-			note("%.1f s", now() - begin);
-			printf("%sok %u - %s\n", result ? "not " : "", ++number, name);
-		}
+	printf("TAP version 13\n1..%u\n", for_all(argc, argv, tests, NULL));
+	for_all(argc, argv, tests, run);
 	note("%u of %u failed, %.0f s in all", failed, number, now() - start);
 	return failed ? 1 : 0;
 }
