@@ -235,6 +235,9 @@ storm:
 	tests/vm/with-kssl -k $(KERNEL) -t 86400 -f tests/vm/tap -- env E2E_STORM=$(or $(STORM),25000) TAP_BACKSTOP=40000 \
 		tests/vm/tap build/tests/e2e/storm build/tests/e2e/writers
 
+interop:
+	@tests/interop
+
 bench: userspace
 	tests/bench/run $(BENCH)
 
@@ -318,4 +321,4 @@ dkms:
 clean:
 	rm -rf build
 
-.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean
+.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm interop bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean

@@ -231,6 +231,7 @@ static int listen_here(int *port)
 void link_init(struct link *l, int server)
 {
 	l->fd = -1;
+	l->listener = -1;
 	l->server = server;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->happened, NULL);
@@ -256,9 +257,16 @@ static void have_socket(struct link *l, int fd)
 		watch_socket(l->watch, fd);
 }
 
+static int accept_from(int listener)
+{
+	struct pollfd pfd = { .fd = listener, .events = POLLIN };
+
+	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
+	return SYS(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+}
+
 void link_tcp(struct link *l, const struct peer_setup *setup)
 {
-	struct pollfd pfd = { .events = POLLIN };
 	int port;
 
 	link_init(l, !setup->server);
@@ -268,12 +276,14 @@ void link_tcp(struct link *l, const struct peer_setup *setup)
 		have_socket(l, connect_to(&l->peer));
 		return;
 	}
-	pfd.fd = listen_here(&port);
+	l->listener = listen_here(&port);
 	watch_port(l, port);
 	peer_start(&l->peer, setup, port);
-	EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-	have_socket(l, SYS(accept4(pfd.fd, NULL, NULL, SOCK_CLOEXEC)));
-	close(pfd.fd);
+	have_socket(l, accept_from(l->listener));
+	if (setup->connections < 2) {
+		close(l->listener);
+		l->listener = -1;
+	}
 }
 
 int link_pair(struct link *l, int server)
@@ -382,20 +392,30 @@ static void close_ends(struct link *l, int both)
 
 void link_again(struct link *l, struct kssl_config *config)
 {
+	int listener = l->listener, unwatched = l->unwatched;
 	struct peer peer;
 
 	close_ends(l, 0);
 	peer = l->peer;
 	memset(l, 0, sizeof(*l));
-	link_init(l, 0);
+	link_init(l, listener >= 0);
 	l->peer = peer;
-	watch_port(l, l->peer.port);
-	have_socket(l, connect_to(&l->peer));
+	l->listener = listener;
+	l->unwatched = unwatched;
+	if (l->server) {
+		have_socket(l, accept_from(listener));
+	} else {
+		watch_port(l, l->peer.port);
+		have_socket(l, connect_to(&l->peer));
+	}
 	open_connected(l, config);
 }
 
 void link_close(struct link *l)
 {
+	if (l->listener >= 0)
+		close(l->listener);
+	l->listener = -1;
 	close_ends(l, 1);
 }
 

@@ -70,6 +70,7 @@ struct stream {
  * @received_digest: likewise
  * @marks: the two counts after each time of reading
  * @marks_count: how many
+ * @listener: where the peer connects again, -1 if it does not
  * @unwatched: set before it is made: nobody looks at the wire
  * @watch: who does, NULL if nobody
  * @at: when so many bytes of @up were sent and of @down got, together, @then is called, once
@@ -94,6 +95,7 @@ struct link {
 	EVP_MD_CTX *received_digest;
 	struct wire_mark *marks;
 	size_t marks_count;
+	int listener;
 	int unwatched;
 	struct watch *watch;
 	uint64_t at;
@@ -120,7 +122,10 @@ void link_tcp(struct link *l, const struct peer_setup *setup);
 struct kssl *link_handshake(struct link *l, struct kssl_config *config, const char *name);
 /* All of it, which must not fail. Frees @config. */
 void link_open(struct link *l, const struct peer_setup *setup, struct kssl_config *config);
-/* The same with the peer that is there already, a server; the connection with it is over. */
+/*
+ * The same with the peer that is there already, a server or a client of more than one connection; the one with it is
+ * over.  Nobody watches a client's, which may come before he is told.
+ */
 void link_again(struct link *l, struct kssl_config *config);
 /* End of a good test: close both ends; what was on the wire must have been right. */
 void link_close(struct link *l);

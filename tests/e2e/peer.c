@@ -21,9 +21,9 @@ const char *certs = "build/certs";
 
 const char *cert_path(const char *name, const char *suffix)
 {
-	static char paths[8][256];
+	static char paths[32][256];
 	static unsigned int next;
-	char *path = paths[next++ % 8];
+	char *path = paths[next++ % 32];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s.%s", certs, name, suffix);
 	return path;
@@ -73,11 +73,17 @@ static void add_openssl_suite(struct command *c, const struct peer_setup *s)
 							      "ECDHE-ECDSA-AES128-GCM-SHA256");
 }
 
+/* A newer OpenSSL lies in a directory of its own, with the C library it wants. */
+static const char *openssl_of(const struct peer_setup *s)
+{
+	return s->stack == OPENSSL35 ? "build/peers/openssl35/openssl" : "openssl";
+}
+
 static void openssl_server(struct command *c, const struct peer_setup *s, int port)
 {
 	const char *cert = s->cert ? s->cert : "ecdsa";
 
-	add2(c, "openssl", "s_server");
+	add2(c, openssl_of(s), "s_server");
 	add(c, "-accept");
 	add_text(c, "127.0.0.1:%d", port);
 	add2(c, "-cert", cert_path(cert, "crt"));
@@ -94,7 +100,7 @@ static void openssl_server(struct command *c, const struct peer_setup *s, int po
 
 static void openssl_client(struct command *c, const struct peer_setup *s, int port)
 {
-	add2(c, "openssl", "s_client");
+	add2(c, openssl_of(s), "s_client");
 	add(c, "-connect");
 	add_text(c, "127.0.0.1:%d", port);
 	add2(c, "-servername", "localhost");
@@ -107,6 +113,8 @@ static void openssl_client(struct command *c, const struct peer_setup *s, int po
 	}
 	if (s->quiet)
 		add(c, "-quiet");
+	if (s->session)
+		add2(c, access(s->session, F_OK) ? "-sess_out" : "-sess_in", s->session);
 	add_openssl_suite(c, s);
 }
 
@@ -129,7 +137,7 @@ static void gnutls_server(struct command *c, const struct peer_setup *s, int por
 	add(c, "-p");
 	add_text(c, "%d", port);
 	/* Without these two it cannot renegotiate. */
-	if (s->version < 0x0304)
+	if (s->version < 0x0304 && s->connections < 2)
 		add2(c, "--nodb", "--noticket");
 	if (s->wants_cert)
 		add2(c, "--require-client-cert", "--verify-client-cert");
@@ -155,6 +163,10 @@ static void gnutls_client(struct command *c, const struct peer_setup *s, int por
 		add2(c, "--logfile", "/proc/self/fd/2");
 	else
 		add(c, "--inline-commands");
+	if (s->connections > 1)
+		add(c, "--resume");
+	if (s->connections > 1 && s->version == 0x0304)
+		add(c, "--waitresumption");
 	add(c, "127.0.0.1");
 }
 
@@ -173,6 +185,10 @@ static void nss_server(struct command *c, const struct peer_setup *s, int port)
 {
 	add2(c, "selfserv", "-v");
 	add2(c, "-n", s->cert ? s->cert : "rsa");
+	if (s->wants_cert)
+		add(c, "-rr");
+	if (s->connections > 1)
+		add(c, "-u");
 	add_nss(c, s, port);
 }
 
@@ -183,6 +199,10 @@ static void nss_client(struct command *c, const struct peer_setup *s, int port)
 	add(c, "-4");
 	if (s->cert)
 		add2(c, "-n", s->cert);
+	if (s->connections > 1) {
+		add2(c, "-u", "-L");
+		add_text(c, "%d", s->connections);
+	}
 	add_nss(c, s, port);
 }
 
@@ -192,8 +212,13 @@ static void add_jsse(struct command *c, const char *role, const struct peer_setu
 	add2(c, "-cp", "build/tests/e2e/java");
 	add2(c, "Jsse", role);
 	add_text(c, "%d", port);
-	add_text(c, "TLSv1.%d", s->version - 0x0301);
+	if (s->version == 0x0301)
+		add(c, "TLSv1");
+	else
+		add_text(c, "TLSv1.%d", s->version - 0x0301);
 	add_text(c, "%s/java", certs);
+	add_text(c, "%d", s->connections ? s->connections : 1);
+	add(c, s->wants_cert ? "demand" : "no");
 }
 
 static void jsse_server(struct command *c, const struct peer_setup *s, int port)
@@ -272,6 +297,7 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 		[GNUTLS] = { gnutls_client, gnutls_server },
 		[NSS] = { nss_client, nss_server },
 		[JSSE] = { jsse_client, jsse_server },
+		[OPENSSL35] = { openssl_client, openssl_server },
 	};
 	struct command c = { .count = 0 };
 	int i;

@@ -30,6 +30,11 @@
  * @cert: name of its certificate in the directory of certificates; NULL: a
  *	client has none, a server has "ecdsa", or that of NSS "rsa"
  * @wants_cert: a server that demands a certificate of ours
+ * @connections: a client makes so many, one after another, and resumes the first
+ *	one's session if it can; 0 is 1, openssl's makes one, GnuTLS's two at most.
+ *	With more than one gnutls-serv keeps sessions, but then it can't renegotiate
+ * @session: file where openssl's client keeps its session, from one process to the
+ *	next; NULL: nowhere
  * @options: further ones, ended by NULL
  */
 struct peer_setup {
@@ -41,6 +46,8 @@ struct peer_setup {
 	const char *suite;
 	const char *cert;
 	int wants_cert;
+	int connections;
+	const char *session;
 	const char *options[PEER_OPTIONS_MAX];
 };
 
@@ -71,7 +78,7 @@ struct peer {
 /* Directory of certificates: ca.crt, and NAME.crt and NAME.key. */
 extern const char *certs;
 
-/* Path of a file there; good until the eighth next call. */
+/* Path of a file there; good until the 32nd next call. */
 const char *cert_path(const char *name, const char *suffix);
 
 /* Start one; as client it connects to @port. */

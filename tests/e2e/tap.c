@@ -62,20 +62,6 @@ void check_failed(const char *file, int line, const char *format, ...)
 
 /* ---- variants ---- */
 
-/* The @i-th of all variants; 0 if there are no more. */
-static int make_variant(unsigned int i, struct variant *to)
-{
-	static const uint16_t versions[] = { 0x0303, 0x0304, 0x0302, 0x0301 };
-
-	if (i >= 64)
-		return 0;
-	to->stack = i / 16;
-	to->server = !!(i & 8);
-	to->version = versions[i / 2 % 4];
-	to->bits = i & 1 ? 256 : 128;
-	return 1;
-}
-
 static const struct {
 	const char *name;
 	unsigned int over;
@@ -84,7 +70,27 @@ static const struct {
 	[GNUTLS] = { "GnuTLS", OVER_GNUTLS },
 	[NSS] = { "NSS", OVER_NSS },
 	[JSSE] = { "JSSE", OVER_JSSE },
+	[OPENSSL35] = { "OpenSSL 3.5", OVER_OPENSSL35 },
 };
+
+const char *stack_name(enum stack stack)
+{
+	return stacks[stack].name;
+}
+
+/* The @i-th of all variants; 0 if there are no more. */
+static int make_variant(unsigned int i, struct variant *to)
+{
+	static const uint16_t versions[] = { 0x0303, 0x0304, 0x0302, 0x0301 };
+
+	if (i >= 16 * sizeof(stacks) / sizeof(stacks[0]))
+		return 0;
+	to->stack = i / 16;
+	to->server = !!(i & 8);
+	to->version = versions[i / 2 % 4];
+	to->bits = i & 1 ? 256 : 128;
+	return 1;
+}
 
 static int has(unsigned int over, const struct variant *with)
 {

@@ -14,6 +14,7 @@ enum stack {
 	GNUTLS,
 	NSS,
 	JSSE,
+	OPENSSL35,
 };
 
 /**
@@ -44,6 +45,7 @@ enum {
 	OVER_JSSE = 0x200,
 	OVER_TLS11 = 0x400,
 	OVER_TLS10 = 0x800,
+	OVER_OPENSSL35 = 0x4000,
 };
 
 #define OVER_STACKS	(OVER_OPENSSL | OVER_GNUTLS)
@@ -56,6 +58,9 @@ struct test {
 	unsigned int over;
 	void (*run)(void);
 };
+
+/* Its name for people. */
+const char *stack_name(enum stack stack);
 
 /* The variant of this run. */
 extern const struct variant *v;
