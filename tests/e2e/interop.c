@@ -439,16 +439,13 @@ static void await_session(const SSL_CIPHER *cipher, int etm)
 		unlink(session);
 		return;
 	}
-	if (v->stack == GNUTLS) {
-		/* It says good bye at once. */
-		struct pollfd pfd = { .fd = l.fd, .events = POLLIN };
-
-		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-		EQ(SYS(read(l.fd, &byte, 1)), 0);
-	} else {
+	/* GnuTLS's says good bye at once.  The others would take it amiss if we did not wait for theirs. */
+	if (v->stack != GNUTLS) {
 		move_in_one_of_two();
 		SYS(shutdown(l.fd, SHUT_WR));
 	}
+	EQ(SYS(poll(&(struct pollfd){ .fd = l.fd, .events = POLLIN }, 1, PATIENCE_MS)), 1);
+	CHECK(read(l.fd, &byte, 1) <= 0);
 	link_again(&l, config);
 }
 
