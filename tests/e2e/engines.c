@@ -3,7 +3,11 @@
  * Two engines of libkssl and no kernel between them but what is here of it: whatever the
  * two begin, in whatever order it arrives, both must come to rest, agree on keys, and
  * have answered every request.  Nothing that either of them does may be the other's end.
+ *
+ * With E2E_LEGACY set it is run with an OpenSSL that has SSL 3.0, 3DES and RC4, see
+ * tests/vm/legacy-openssl, and shows those; else, that their absence is told.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/ssl.h>
@@ -11,6 +15,7 @@
 #include "peer.h"
 
 #define ROUNDS		100
+#define WEAK_ROUNDS	30	/* of each suite */
 #define QUIET_MAX	10000	/* messages until all must be quiet */
 
 enum kind {
@@ -80,6 +85,9 @@ struct end {
 	bool closed;
 	bool deaf;
 };
+
+/* A suite that wants to be named, and RSA; 0 for what is usual. */
+static unsigned int weak_suite;
 
 /* What this round is like. */
 static struct {
@@ -191,6 +199,8 @@ static void set_rx_key(struct end *x, const uint8_t *payload)
 		EQ(key.suite, x->rx_next.suite);
 		CHECK(!memcmp(key.key, x->rx_next.key, sizeof(key.key)));
 		CHECK(!memcmp(key.iv, x->rx_next.iv, sizeof(key.iv)));
+		CHECK(!memcmp(key.mac_key, x->rx_next.mac_key, sizeof(key.mac_key)));
+		EQ(key.nonce, x->rx_next.nonce);
 		CHECK(!memcmp(key.secret, x->rx_next.secret, sizeof(key.secret)));
 	}
 	x->epoch[KSSL_RECEIVING]++;
@@ -527,13 +537,19 @@ static void act(struct end *x)
 static SSL_CTX *new_ctx(const char *cert)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	char list[80];
 
 	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, v->version) &&
 	      SSL_CTX_set_max_proto_version(ctx, v->version));
 	CHECK(SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
 	/* Their signatures are of MD5 and SHA-1. */
-	if (v->version < 0x0303)
+	if (weak_suite) {
+		snprintf(list, sizeof(list), "%s:@SECLEVEL=0", kssl_suite_name(weak_suite));
+		CHECK(SSL_CTX_set_cipher_list(ctx, list));
+		CHECK(SSL_CTX_set_dh_auto(ctx, 1));
+	} else if (v->version < 0x0303) {
 		CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
+	}
 	if (cert) {
 		EQ(SSL_CTX_use_certificate_file(ctx, cert_path(cert, "crt"), SSL_FILETYPE_PEM), 1);
 		EQ(SSL_CTX_use_PrivateKey_file(ctx, cert_path(cert, "key"), SSL_FILETYPE_PEM), 1);
@@ -543,6 +559,9 @@ static SSL_CTX *new_ctx(const char *cert)
 
 static void make_end(struct end *x, SSL_CTX *ctx, int server)
 {
+	const struct kssl_suite_info weak[] = {
+		{ .suite = weak_suite, .version = v->version }, { .suite = weak_suite, .version = 0x0303 },
+	};
 	static const struct kssl_suite_info suites[] = {
 		{ .suite = 0x1301, .version = 0x0304 }, { .suite = 0x1302, .version = 0x0304 },
 		{ .suite = 0xc02b, .version = 0x0303 }, { .suite = 0xc02c, .version = 0x0303 },
@@ -552,7 +571,8 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 	struct kssl_engine_setup setup = {
 		.ctx = ctx, .server = server, .name = server ? NULL : "localhost", .verify = !server,
 		.client_renegotiation = r.may_begin, .kernel_updates = pick(2),
-		.require_answer = pick(2), .suites = suites, .suites_count = 8,
+		.require_answer = pick(2), .suites = weak_suite ? weak : suites,
+		.suites_count = weak_suite ? 2 : 8,
 	};
 	struct kssl_error error;
 
@@ -565,10 +585,15 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 	SSL_CTX_free(ctx);
 }
 
+static bool is_ecdsa(void)
+{
+	return strstr(kssl_suite_name(weak_suite), "ECDSA");
+}
+
 static void begin_round(unsigned int seed)
 {
 	struct kssl_batch batch = { 0 };
-	SSL_CTX *client, *server = new_ctx("ecdsa");
+	SSL_CTX *client, *server = new_ctx(weak_suite && !is_ecdsa() ? "rsa" : "ecdsa");
 
 	srandom(seed);
 	memset(&r, 0, sizeof(r));
@@ -636,13 +661,13 @@ static void end_round(void)
 	}
 }
 
-static void whatever_both_begin(void)
+static void play(unsigned int rounds)
 {
 	unsigned int seed;
 	int i;
 
 	explain = explain_round;
-	for (seed = 1; seed <= ROUNDS; seed++) {
+	for (seed = 1; seed <= rounds; seed++) {
 		begin_round(seed);
 		for (i = 5 + pick(40); i; i--)
 			act(&r.ends[pick(2)]);
@@ -655,12 +680,114 @@ static void whatever_both_begin(void)
 	}
 }
 
+static void whatever_both_begin(void)
+{
+	play(ROUNDS);
+}
+
+/* ---- what only another OpenSSL has ---- */
+
+static void each_weak_suite(void)
+{
+	static const unsigned int suites[] = {
+		0x000a, 0x0016, 0xc008, 0xc012, 0x0004, 0x0005, 0xc007, 0xc011,	/* 3DES, RC4 */
+		0x002f, 0x0033, 0x0035, 0x0039, 0x0041, 0x0045, 0x0084, 0x0088,	/* of SSL 3.0 */
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (!kssl_suite_find(suites[i], v->version) || (i >= 8 && v->version != 0x0300))
+			continue;
+		weak_suite = suites[i];
+		note("%s", kssl_suite_name(weak_suite));
+		play(WEAK_ROUNDS);
+	}
+}
+
+static void check_refusal(const struct kssl_suite_info *suites, unsigned int count, int min, int max,
+			  const char *list, const char *why)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	struct kssl_engine_setup setup = { .ctx = ctx, .server = 1, .suites = suites, .suites_count = count };
+	struct kssl_error error;
+
+	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, min) && SSL_CTX_set_max_proto_version(ctx, max) &&
+	      SSL_CTX_set_cipher_list(ctx, list));
+	CHECK(!kssl_engine_new(&setup, &error));
+	EQ(error.err, ENOPKG);
+	if (!strstr(error.text, why))
+		check_failed(__FILE__, __LINE__, "\"%s\" has nothing of \"%s\"", error.text, why);
+	SSL_CTX_free(ctx);
+}
+
+static const struct kssl_suite_info unlocked[] = {
+	{ .suite = 0x002f, .version = 0x0300 }, { .suite = 0x0005, .version = 0x0300 },
+	{ .suite = 0x002f, .version = 0x0303 }, { .suite = 0x0005, .version = 0x0303 },
+	{ .suite = 0x002f, .version = 0x0301 }, { .suite = 0x1301, .version = 0x0304 },
+};
+
+static const struct kssl_suite_info locked[] = {
+	{ .suite = 0x002f, .version = 0x0303 }, { .suite = 0x002f, .version = 0x0301 },
+	{ .suite = 0x1301, .version = 0x0304 },
+};
+
+static void locked_in_the_kernel(void)
+{
+	check_refusal(locked, 3, 0x0300, 0x0300, "AES128-SHA:@SECLEVEL=0", "SSL 3.0 only if it is loaded with legacy=1");
+	check_refusal(locked, 3, 0x0300, 0, "AES128-SHA:@SECLEVEL=0", "SSL 3.0 only if it is loaded with legacy=1");
+	if (getenv("E2E_LEGACY"))
+		check_refusal(locked, 3, 0x0301, 0x0303, "RC4-SHA:@SECLEVEL=0", "RC4 only if the module is loaded with legacy=1");
+}
+
+static void absent_from_openssl(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	check_refusal(unlocked, 6, 0x0300, 0x0300, "AES128-SHA:@SECLEVEL=0", "this OpenSSL has no SSL 3.0");
+	check_refusal(unlocked, 6, 0x0300, 0x0303, "AES128-SHA:@SECLEVEL=0", "this OpenSSL has no SSL 3.0");
+	CHECK(ctx && !SSL_CTX_set_cipher_list(ctx, "RC4-SHA:DES-CBC3-SHA:@SECLEVEL=0"));
+	SSL_CTX_free(ctx);
+}
+
+/* What nobody has named is not offered, whatever there is. */
+static void not_by_default(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	struct kssl_engine_setup setup = { .ctx = ctx, .server = 1, .suites = unlocked, .suites_count = 6 };
+	struct kssl_error error;
+	struct kssl_engine *e = kssl_engine_new(&setup, &error);
+	STACK_OF(SSL_CIPHER) *left;
+	int i;
+
+	CHECK(ctx && e);
+	EQ(SSL_get_min_proto_version(kssl_engine_ssl(e)), 0x0303);
+	left = SSL_get1_supported_ciphers(kssl_engine_ssl(e));
+	CHECK(sk_SSL_CIPHER_num(left) > 0);
+	for (i = 0; i < sk_SSL_CIPHER_num(left); i++)
+		CHECK(!strstr(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(left, i)), "RC4") &&
+		      !strstr(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(left, i)), "DES"));
+	sk_SSL_CIPHER_free(left);
+	kssl_engine_free(e);
+	SSL_CTX_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct test tests[] = {
+	const unsigned int once = OVER_OPENSSL | OVER_SERVER | OVER_TLS12;
+	const struct test usual[] = {
 		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
+		{ "locked in the kernel", once, locked_in_the_kernel },
+		{ "absent from OpenSSL", once, absent_from_openssl },
+		{ "not by default", once, not_by_default },
+		{ 0 },
+	};
+	const struct test legacy[] = {
+		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
+		{ "each weak suite", OVER_OPENSSL | OVER_CLIENT | OVER_LEGACY | OVER_SUITES, each_weak_suite },
+		{ "locked in the kernel", once, locked_in_the_kernel },
+		{ "not by default", once, not_by_default },
 		{ 0 },
 	};
 
-	return tap_main(argc, argv, tests);
+	return tap_main(argc, argv, getenv("E2E_LEGACY") ? legacy : usual);
 }

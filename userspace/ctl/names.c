@@ -33,6 +33,8 @@ const char *suite_name(uint16_t suite, char text[static 32])
 const char *version_name(uint16_t version)
 {
 	switch (version) {
+	case 0x0300:
+		return "SSL 3.0";
 	case 0x0301:
 		return "1.0";
 	case 0x0302:
