@@ -53,6 +53,7 @@ struct message {
  * @tail: where the next one goes
  * @epoch: keys so far, [0] receiving, [1] sending
  * @tx: sending key
+ * @first: those of the hand-over, [0] receiving, [1] sending
  * @rx_next: receiving key that follows the record the engine has, size 0 if none
  * @rx_held: until CONTINUE
  * @tx_held: until RELEASE
@@ -73,6 +74,7 @@ struct end {
 	struct message **tail;
 	uint32_t epoch[2];
 	struct kssl_key tx;
+	struct kssl_key first[2];
 	struct kssl_key rx_next;
 	bool rx_held;
 	bool tx_held;
@@ -88,6 +90,9 @@ struct end {
 
 /* A suite that wants to be named, and RSA; 0 for what is usual. */
 static unsigned int weak_suite;
+
+/* SSL 3.0: the server does not let its client begin, which is the end if it does. */
+static bool forbidden;
 
 /* What this round is like. */
 static struct {
@@ -180,6 +185,8 @@ static void set_tx_key(struct end *x, const uint8_t *payload)
 	struct message *m = x->other->inbox;
 
 	memcpy(&x->tx, payload, sizeof(x->tx));
+	if (!x->epoch[KSSL_SENDING])
+		x->first[KSSL_SENDING] = x->tx;
 	x->epoch[KSSL_SENDING]++;
 	while (m && m->next)
 		m = m->next;
@@ -202,6 +209,8 @@ static void set_rx_key(struct end *x, const uint8_t *payload)
 		CHECK(!memcmp(key.mac_key, x->rx_next.mac_key, sizeof(key.mac_key)));
 		EQ(key.nonce, x->rx_next.nonce);
 		CHECK(!memcmp(key.secret, x->rx_next.secret, sizeof(key.secret)));
+	} else {
+		x->first[KSSL_RECEIVING] = key;
 	}
 	x->epoch[KSSL_RECEIVING]++;
 }
@@ -590,6 +599,28 @@ static bool is_ecdsa(void)
 	return strstr(kssl_suite_name(weak_suite), "ECDSA");
 }
 
+/* What one sends under, the other receives under: with the same record, IV or place in the key stream next. */
+static void check_first_keys(const struct end *x)
+{
+	const struct kssl_key *tx = &x->first[KSSL_SENDING], *rx = &x->other->first[KSSL_RECEIVING];
+
+	EQ(tx->suite, rx->suite);
+	EQ(tx->version, v->version);
+	CHECK(!memcmp(tx->key, rx->key, sizeof(tx->key)));
+	CHECK(!memcmp(tx->mac_key, rx->mac_key, sizeof(tx->mac_key)));
+	/* A server has sent tickets that the client has not yet seen. */
+	if (is_13())
+		return;
+	CHECK(tx->seq > 0);
+	EQ(tx->seq, rx->seq);
+	CHECK(!memcmp(tx->iv, rx->iv, sizeof(tx->iv)));
+	/* In SSL 3.0 Finished has 4 + 36 octets, else 4 + 12 (RFC 6101 5.6.9, RFC 5246 7.4.9). */
+	if (strstr(kssl_suite_name(tx->suite), "RC4")) {
+		EQ(tx->nonce, rx->nonce);
+		EQ(tx->nonce, (v->version == 0x0300 ? 40 : 16) + tx->mac_key_len);
+	}
+}
+
 static void begin_round(unsigned int seed)
 {
 	struct kssl_batch batch = { 0 };
@@ -604,6 +635,11 @@ static void begin_round(unsigned int seed)
 	r.refuses = !pick(8);
 	r.split = pick(2);
 	r.closes = !pick(3);
+	/* A client that ignores a HelloRequest has no word for it, and a server no other than the last. */
+	if (v->version == 0x0300) {
+		r.may_begin = !forbidden;
+		r.refuses = false;
+	}
 	client = new_ctx(r.cert ? "client" : NULL);
 	SSL_CTX_set_post_handshake_auth(client, r.authenticates);
 	if (r.refuses)
@@ -615,6 +651,8 @@ static void begin_round(unsigned int seed)
 	apply(&r.ends[0], &batch);
 	deliver_all();
 	CHECK(kssl_engine_is_open(r.ends[0].e) && kssl_engine_is_open(r.ends[1].e));
+	check_first_keys(&r.ends[0]);
+	check_first_keys(&r.ends[1]);
 }
 
 static void check_rest(struct end *x)
@@ -704,6 +742,44 @@ static void each_weak_suite(void)
 	}
 }
 
+/* The only word that SSL 3.0 has for it is the last one. */
+static void no_renegotiation_in_ssl3(void)
+{
+	struct kssl_batch batch = { 0 };
+	struct kssl_error error;
+	struct kssl_msg head = { .kind = KSSL_MSG_RECORD, .type = KSSL_TYPE_HANDSHAKE, .epoch = 1, .value = 1 };
+	struct end *client = &r.ends[0], *server = &r.ends[1];
+	struct message *m;
+	struct kssl_op op;
+	const char *why;
+
+	weak_suite = 0x0035;
+	forbidden = true;
+	begin_round(1);
+	/* What it has begun itself goes on. */
+	GIVES(kssl_engine_renegotiate(server->e, KSSL_RENEG_FULL, &batch, &why), 0);
+	apply(server, &batch);
+	deliver_all();
+	check_rest(client);
+	check_rest(server);
+	EQ(server->epoch[KSSL_SENDING], 2);
+	GIVES(kssl_engine_renegotiate(client->e, KSSL_RENEG_FULL, &batch, &why), 0);
+	apply(client, &batch);
+	m = take(server);
+	EQ(m->type, KSSL_TYPE_HANDSHAKE);
+	kssl_engine_take_record(server->e, &head, m->data, m->len, &batch);
+	free(m);
+	memcpy(&op, batch.buf, sizeof(op));
+	EQ(op.op, KSSL_OP_FAIL);
+	EQ(batch.len, sizeof(op) + sizeof(error));
+	memcpy(&error, batch.buf + sizeof(op), sizeof(error));
+	note("%s", error.text);
+	EQ(error.err, EPROTO);
+	EQ(error.alert, SSL_AD_HANDSHAKE_FAILURE);
+	kssl_batch_clear(&batch);
+	end_round();
+}
+
 static void check_refusal(const struct kssl_suite_info *suites, unsigned int count, int min, int max,
 			  const char *list, const char *why)
 {
@@ -784,6 +860,7 @@ int main(int argc, char **argv)
 	const struct test legacy[] = {
 		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
 		{ "each weak suite", OVER_OPENSSL | OVER_CLIENT | OVER_LEGACY | OVER_SUITES, each_weak_suite },
+		{ "no renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_SSL30, no_renegotiation_in_ssl3 },
 		{ "locked in the kernel", once, locked_in_the_kernel },
 		{ "not by default", once, not_by_default },
 		{ 0 },
