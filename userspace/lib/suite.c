@@ -467,7 +467,7 @@ int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned i
 	if (tls12 && tls13) {
 		ret = -ENOPKG;
 		if (!tls12[0] && offers_rc4(ssl))
-			*why = "the kernel has RC4 only if the module is loaded with legacy=1, and no other of the cipher suites";
+			*why = "the kernel has RC4 only if the module is loaded with legacy=1, and no other suite";
 		if (tls12[0] || tls13[0])
 			ret = bound_versions(ssl, tls12[0] ? KSSL_TLS12 : KSSL_TLS13,
 					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12, kernel, count, why);
