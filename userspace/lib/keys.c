@@ -106,7 +106,8 @@ static int expand_ssl3(const struct origin *o, uint8_t *block, size_t len)
 		if (!ret)
 			ret = digest_parts(EVP_md5(), o->master, sizeof(o->master), inner, sizeof(inner), "", 0,
 					   outer);
-		memcpy(block + pos, outer, n);
+		if (!ret)
+			memcpy(block + pos, outer, n);
 	}
 	OPENSSL_cleanse(inner, sizeof(inner));
 	OPENSSL_cleanse(outer, sizeof(outer));

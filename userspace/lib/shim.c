@@ -112,15 +112,15 @@ static bool skip(struct kssl_shim *shim)
 {
 	uint8_t scrap[256] = { 0 };
 	uint64_t left;
+	bool ok = true;
 	int n;
 
-	for (left = shim->nonce; left; left -= n) {
+	for (left = shim->nonce; ok && left; left -= n) {
 		n = left < sizeof(scrap) ? left : sizeof(scrap);
-		if (!EVP_CipherUpdate(shim->evp, scrap, &n, scrap, n))
-			return false;
+		ok = EVP_CipherUpdate(shim->evp, scrap, &n, scrap, n);
 	}
 	OPENSSL_cleanse(scrap, sizeof(scrap));
-	return true;
+	return ok;
 }
 
 static bool set_cipher_and_mac(struct kssl_shim *shim, const EVP_CIPHER *cipher)

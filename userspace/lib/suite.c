@@ -420,10 +420,10 @@ static int bound_versions(SSL *ssl, int min, int max, const struct kssl_suite_in
 	int own_max = SSL_get_max_proto_version(ssl);
 	const char *no_ssl3 = own_min == KSSL_SSL30 ? why_no_ssl3(ssl, kernel, count) : NULL;
 
-	if (no_ssl3) {
+	if (no_ssl3)
 		*why = no_ssl3;
+	if (no_ssl3 || (own_min == KSSL_SSL30 && min > KSSL_TLS12))
 		return -ENOPKG;
-	}
 	if (own_min > min || (min == KSSL_TLS12 && own_min >= KSSL_SSL30 &&
 			      kernel_speaks(own_min, kernel, count)))
 		min = own_min;
