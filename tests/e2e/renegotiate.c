@@ -279,6 +279,43 @@ static void refused_by_us(void)
 
 /* ---- what only another OpenSSL has ---- */
 
+static void load(const char *how)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "modprobe kssl %s", how);
+	SYS(syscall(SYS_delete_module, "kssl", 0));
+	EQ(system(command), 0);
+}
+
+static void refuse(int version, const char *list, const char *why)
+{
+	struct kssl_config *config = link_config(NULL);
+	int fd;
+
+	GIVES(kssl_config_set_versions(config, version, version), 0);
+	GIVES(kssl_config_set_ciphers(config, list, NULL), 0);
+	memset(&l, 0, sizeof(l));
+	l.unwatched = 1;
+	fd = link_pair(&l, 0);
+	CHECK(!link_handshake(&l, config, "localhost"));
+	EQ(errno, ENOPKG);
+	note("%s", kssl_error(NULL));
+	CHECK(!strcmp(kssl_error(NULL), why));
+	kssl_config_free(config);
+	close(l.fd);
+	close(fd);
+}
+
+/* OpenSSL would, the module would not. */
+static void locked(void)
+{
+	load("");
+	refuse(0x0300, "AES128-SHA:@SECLEVEL=0", "the module speaks SSL 3.0 only if it is loaded with legacy=1");
+	refuse(0x0303, "RC4-SHA:@SECLEVEL=0",
+	       "the kernel has RC4 only if the module is loaded with legacy=1, and no other suite");
+}
+
 struct weak {
 	const char *name;
 	unsigned int id;
@@ -328,19 +365,15 @@ static void weak_suites(void)
 	};
 	size_t i;
 
+	load("legacy=1");
 	for (i = 0; i < (v->version == 0x0300 ? 4 : 3); i++)
 		try_weak(&suites[i]);
-}
-
-static void unlock(void)
-{
-	SYS(syscall(SYS_delete_module, "kssl", 0));
-	EQ(system("modprobe kssl legacy=1"), 0);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct test legacy[] = {
+		{ "locked", OVER_OPENSSL | OVER_CLIENT | OVER_SSL30, locked },
 		{ "weak suites", OVER_OPENSSL | OVER_ROLES | OVER_LEGACY | OVER_SUITES, weak_suites },
 		{ "weak suites", OVER_GNUTLS | OVER_ROLES | OVER_TLS12 | OVER_TLS10 | OVER_SUITES, weak_suites },
 		{ 0 },
@@ -358,8 +391,5 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 
-	if (!getenv("E2E_LEGACY"))
-		return tap_main(argc, argv, tests);
-	unlock();
-	return tap_main(argc, argv, legacy);
+	return tap_main(argc, argv, getenv("E2E_LEGACY") ? legacy : tests);
 }
