@@ -29,6 +29,7 @@ help:
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
 	@echo 'make fuzz         the fuzzers alone, for FUZZ_SECONDS each (3600); make check gives them 30'
 	@echo 'make storm        key changes under load alone, STORM of them in each test (25000); make check has some hundreds'
+	@echo 'make legacy-openssl  an OpenSSL with SSL 3.0, RC4 and 3DES, into the cache; prints its prefix'
 	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
 	@echo 'make install      module, library, tools, pages, unit; PREFIX, DESTDIR;  install-user: all but the module;  uninstall'
@@ -228,6 +229,9 @@ vm-shell:
 check:
 	@tests/check
 
+legacy-openssl:
+	@tests/vm/legacy-openssl
+
 fuzz:
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),3600) tests/host/fuzz/run
 
@@ -321,4 +325,4 @@ dkms:
 clean:
 	rm -rf build
 
-.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check fuzz storm interop bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean
+.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check legacy-openssl fuzz storm interop bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean

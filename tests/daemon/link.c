@@ -16,6 +16,9 @@ const struct kssl_suite_info link_suites[] = {
 	{ 0xc02b, 0x0303, 16, 4, 0, 16 }, { 0xc02c, 0x0303, 32, 4, 0, 16 },
 	{ 0xc02f, 0x0303, 16, 4, 0, 16 }, { 0xc030, 0x0303, 32, 4, 0, 16 },
 	{ 0x009c, 0x0303, 16, 4, 0, 16 }, { 0x009d, 0x0303, 32, 4, 0, 16 },
+	/* 3DES and RC4, as with legacy=1 */
+	{ 0x000a, 0x0303, 24, 0, 20, 20 }, { 0x000a, 0x0301, 24, 8, 20, 20 },
+	{ 0x0005, 0x0303, 16, 0, 20, 20 }, { 0x0005, 0x0300, 16, 0, 20, 20 },
 };
 
 const unsigned int link_suites_count = sizeof(link_suites) / sizeof(link_suites[0]);

@@ -224,6 +224,39 @@ static void versions_and_ciphers(void)
 	scene_refused(RSA_SERVER "ciphersuites = \"nonsense\"\n", "ciphersuites");
 }
 
+/*
+ * With E2E_LEGACY set the OpenSSL is one that has SSL 3.0, 3DES and RC4, see tests/vm/legacy-openssl; Debian's has not,
+ * and who names them is told so.
+ */
+static void what_is_old(void)
+{
+	static const char weak[] = "RC4-SHA:DES-CBC3-SHA:@SECLEVEL=0";
+
+#define RC4	"ciphers = \"RC4-SHA:@SECLEVEL=0\"\n"
+#define DES3	"ciphers = \"DES-CBC3-SHA:@SECLEVEL=0\"\n"
+#define SSL3	"min_version = \"ssl3\"\n"
+	if (!getenv("E2E_LEGACY")) {
+		scene_refused(RSA_SERVER SSL3 "ciphers = \"AES128-SHA:@SECLEVEL=0\"\n",
+			      "min_version: this OpenSSL has no SSL 3.0");
+		scene_refused(RSA_SERVER RC4, "ciphers RC4-SHA:@SECLEVEL=0: no cipher match");
+		scene_refused(RSA_SERVER DES3, "ciphers DES-CBC3-SHA:@SECLEVEL=0: no cipher match");
+		return;
+	}
+	CHECK(agrees(SSL3 RC4, SSL3_VERSION, weak, "RC4-SHA"));
+	CHECK(agrees(SSL3 "max_version = \"ssl3\"\n" RC4, SSL3_VERSION, weak, "RC4-SHA"));
+	CHECK(agrees("min_version = \"1.0\"\n" DES3, TLS1_VERSION, weak, "DES-CBC3-SHA"));
+	CHECK(agrees(RC4, TLS1_2_VERSION, weak, "RC4-SHA"));
+	/* Nothing of it for who does not name it. */
+	CHECK(!agrees(RC4, SSL3_VERSION, weak, ""));
+	CHECK(!agrees("min_version = \"1.0\"\n" RC4, SSL3_VERSION, weak, ""));
+	CHECK(!agrees("ciphers = \"DEFAULT:@SECLEVEL=0\"\n", TLS1_2_VERSION, weak, ""));
+	scene_refused(RSA_SERVER SSL3,
+		      "min_version: this OpenSSL has no SSL 3.0, or none of its suites at this security level");
+#undef RC4
+#undef DES3
+#undef SSL3
+}
+
 /* Of the profile, and of who asks; with which certificate; whether that is good. */
 static void client_certificates(void)
 {
@@ -442,6 +475,7 @@ static const struct scene_test tests[] = {
 	{ "OCSP responses", ocsp },
 	{ "revocation lists", revocation },
 	{ "versions and ciphers", versions_and_ciphers },
+	{ "what is old", what_is_old },
 	{ "certificates of clients", client_certificates },
 	{ "pins", pins },
 	{ "protocols", protocols },
@@ -452,6 +486,10 @@ static const struct scene_test tests[] = {
 
 int main(void)
 {
+	static const struct scene_test legacy[] = { { "what is old", what_is_old } };
+
 	keys_program = "build/userspace/kssld";
+	if (getenv("E2E_LEGACY"))
+		return scene_main(legacy, 1);
 	return scene_main(tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-/* Key derivation and record protection of TLS 1.0 to 1.3. */
+/* Key derivation and record protection of SSL 3.0 and TLS 1.0 to 1.3. */
 #include <string.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <openssl/kdf.h>
+#include <openssl/sha.h>
 #include "decrypt.h"
 #include "tap.h"
 
@@ -13,6 +14,8 @@
 #define CHACHA_OF(id)			{ id, CHACHA20_POLY1305, "ChaCha20-Poly1305", 32, 16, NULL, "SHA256" }
 #define CBC_OF(id, cipher, bits, len, mac, hash) \
 	{ id, CBC, cipher "-" #bits "-CBC", (bits) / 8, len, mac, hash }
+#define DES3_OF(id)			{ id, CBC, "DES-EDE3-CBC", 24, 20, "SHA1", "SHA256" }
+#define RC4_OF(id, len, mac)		{ id, STREAM, "RC4", 16, len, mac, "SHA256" }
 #define CBC_SHA(id, cipher, bits)	CBC_OF(id, cipher, bits, 20, "SHA1", "SHA256")
 #define CBC_SHA256(id, cipher, bits)	CBC_OF(id, cipher, bits, 32, "SHA256", "SHA256")
 #define CBC_SHA384(id, cipher, bits)	CBC_OF(id, cipher, bits, 48, "SHA384", "SHA384")
@@ -42,6 +45,9 @@ static const struct suite suites[] = {
 	CBC_SHA(0xc013, "AES", 128), CBC_SHA(0xc014, "AES", 256),
 	CBC_SHA256(0x003c, "AES", 128), CBC_SHA256(0x003d, "AES", 256),
 	CBC_SHA256(0x0067, "AES", 128), CBC_SHA256(0x006b, "AES", 256),
+	/* 3DES and RC4 of the same */
+	DES3_OF(0x000a), DES3_OF(0x0016), DES3_OF(0xc008), DES3_OF(0xc012),
+	RC4_OF(0x0004, 16, "MD5"), RC4_OF(0x0005, 20, "SHA1"), RC4_OF(0xc007, 20, "SHA1"), RC4_OF(0xc011, 20, "SHA1"),
 	/* RFC 5289 */
 	CBC_SHA256(0xc023, "AES", 128), CBC_SHA384(0xc024, "AES", 256),
 	CBC_SHA256(0xc027, "AES", 128), CBC_SHA384(0xc028, "AES", 256),
@@ -83,6 +89,12 @@ static void set_cipher(struct protection *p)
 		EVP_CIPHER_CTX_set_padding(p->ctx, 0);
 }
 
+/* Of CBC. */
+static unsigned int block_len(const struct protection *p)
+{
+	return p->suite->key_len == 24 ? 8 : 16;
+}
+
 static unsigned int fixed_iv_len(const struct protection *p)
 {
 	switch (p->suite->mode) {
@@ -91,16 +103,18 @@ static unsigned int fixed_iv_len(const struct protection *p)
 		return p->version == TLS13 ? 12 : 4;
 	case CHACHA20_POLY1305:
 		return 12;
+	case CBC:
+		return p->version < TLS11 ? block_len(p) : 0;
 	default:
-		return p->version < TLS11 ? 16 : 0;
+		return 0;
 	}
 }
 
 unsigned int protection_explicit_len(const struct protection *p)
 {
-	if (!p->suite || p->version == TLS13 || p->suite->mode == CHACHA20_POLY1305)
+	if (!p->suite || p->version == TLS13 || p->suite->mode == CHACHA20_POLY1305 || p->suite->mode == STREAM)
 		return 0;
-	return p->suite->mode != CBC ? 8 : p->version < TLS11 ? 0 : 16;
+	return p->suite->mode != CBC ? 8 : p->version < TLS11 ? 0 : block_len(p);
 }
 
 static void prf(const char *hash, const struct secret *secret, const char *label,
@@ -126,11 +140,32 @@ static void prf(const char *hash, const struct secret *secret, const char *label
 	EVP_KDF_free(kdf);
 }
 
+/* MD5(master, SHA('A', master, server random, client random)), then with 'BB' and so on (RFC 6101 6.2.2). */
+static void ssl3_block(const struct secret *master, const uint8_t *server, const uint8_t *client,
+		       uint8_t *out, size_t len)
+{
+	uint8_t text[16 + SECRET_MAX + 2 * RANDOM_LEN], sum[EVP_MAX_MD_SIZE];
+	size_t n, pos, i;
+
+	for (pos = 0, i = 1; pos < len; pos += 16, i++) {
+		memset(text, 'A' - 1 + i, i);
+		memcpy(text + i, master->bytes, master->len);
+		memcpy(text + i + master->len, server, RANDOM_LEN);
+		memcpy(text + i + master->len + RANDOM_LEN, client, RANDOM_LEN);
+		CHECK(SHA1(text, i + master->len + 2 * RANDOM_LEN, sum));
+		memcpy(text, master->bytes, master->len);
+		memcpy(text + master->len, sum, SHA_DIGEST_LENGTH);
+		CHECK(EVP_Digest(text, master->len + SHA_DIGEST_LENGTH, sum, NULL, EVP_md5(), NULL));
+		n = len - pos < 16 ? len - pos : 16;
+		memcpy(out + pos, sum, n);
+	}
+}
+
 void protection_from_master(struct protection *p, const struct suite *suite, uint16_t version,
 			    int etm, const struct secret *master, const uint8_t *client_random,
 			    const uint8_t *server_random, int server_writes)
 {
-	unsigned int mac_len = suite->mode == CBC ? suite->tag_len : 0, iv_len;
+	unsigned int mac_len = suite->mac ? suite->tag_len : 0, iv_len, len;
 	uint8_t block[2 * (48 + 32 + 16)];
 	const uint8_t *part = block;
 
@@ -139,8 +174,12 @@ void protection_from_master(struct protection *p, const struct suite *suite, uin
 	p->version = version;
 	p->etm = etm && suite->mode == CBC;
 	iv_len = fixed_iv_len(p);
-	prf(version < TLS12 ? "MD5-SHA1" : suite->hash, master, "key expansion", server_random,
-	    client_random, block, 2 * (mac_len + suite->key_len + iv_len));
+	len = 2 * (mac_len + suite->key_len + iv_len);
+	if (version == SSL30)
+		ssl3_block(master, server_random, client_random, block, len);
+	else
+		prf(version < TLS12 ? "MD5-SHA1" : suite->hash, master, "key expansion", server_random,
+		    client_random, block, len);
 	/* client MAC, server MAC, client key, server key, client IV, server IV */
 	memcpy(p->mac_key, part + (server_writes ? mac_len : 0), mac_len);
 	part += 2 * mac_len;
@@ -287,8 +326,8 @@ static int open_aead(const struct protection *p, uint64_t seq, const uint8_t *re
 /* What MACs cover, put together. */
 static uint8_t text[13 + CIPHERTEXT12_MAX];
 
-static int mac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
-		       const uint8_t *data, size_t len, const uint8_t *mac)
+static int hmac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
+			const uint8_t *data, size_t len, const uint8_t *mac)
 {
 	const EVP_MD *md = EVP_get_digestbyname(p->suite->mac);
 	uint8_t want[EVP_MAX_MD_SIZE];
@@ -299,11 +338,41 @@ static int mac_matches(const struct protection *p, uint64_t seq, const uint8_t *
 	return !memcmp(want, mac, p->suite->tag_len);
 }
 
+static uint8_t text3[48 + 48 + 11 + CIPHERTEXT12_MAX];
+
+/* hash(key, pad 2, hash(key, pad 1, seq, type, length, data)), RFC 6101 5.2.3.1 */
+static int ssl3_mac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
+			    const uint8_t *data, size_t len, const uint8_t *mac)
+{
+	const EVP_MD *md = EVP_get_digestbyname(p->suite->mac);
+	const size_t mac_len = p->suite->tag_len, pad_len = mac_len == 16 ? 48 : 40;
+	uint8_t header[13], *at = text3 + mac_len + pad_len;
+
+	put_pseudo_header(header, seq, record, len);
+	memcpy(text3, p->mac_key, mac_len);
+	memset(text3 + mac_len, 0x36, pad_len);
+	memcpy(at, header, 9);
+	memcpy(at + 9, header + 11, 2);
+	memcpy(at + 11, data, len);
+	CHECK(md && EVP_Digest(text3, mac_len + pad_len + 11 + len, at, NULL, md, NULL));
+	memset(text3 + mac_len, 0x5c, pad_len);
+	CHECK(EVP_Digest(text3, mac_len + pad_len + mac_len, at, NULL, md, NULL));
+	return !memcmp(at, mac, mac_len);
+}
+
+static int mac_matches(const struct protection *p, uint64_t seq, const uint8_t *record,
+		       const uint8_t *data, size_t len, const uint8_t *mac)
+{
+	if (p->version == SSL30)
+		return ssl3_mac_matches(p, seq, record, data, len, mac);
+	return hmac_matches(p, seq, record, data, len, mac);
+}
+
 /* No secrets to keep from anybody here, so no constant time. */
 static int open_cbc(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
 		    uint8_t *out)
 {
-	const unsigned int skip = protection_explicit_len(p), mac_len = p->suite->tag_len;
+	const unsigned int skip = protection_explicit_len(p), mac_len = p->suite->tag_len, block = block_len(p);
 	const uint8_t *body = record + HEADER_LEN;
 	size_t inner = len - HEADER_LEN;
 	unsigned int pad, i;
@@ -316,17 +385,20 @@ static int open_cbc(const struct protection *p, uint64_t seq, const uint8_t *rec
 		if (!mac_matches(p, seq, record, body, inner, body + inner))
 			return -1;
 	}
-	if (inner < skip + 16)
+	if (inner < skip + block)
 		return -1;
 	inner -= skip;
-	if (inner % 16)
+	if (inner % block)
 		return -1;
 	CHECK(EVP_DecryptInit_ex(p->ctx, NULL, NULL, NULL, skip ? body : p->iv));
 	CHECK(EVP_DecryptUpdate(p->ctx, out, &n, body + skip, inner));
 	pad = out[inner - 1];
 	if (inner < pad + 1 + (p->etm ? 0 : mac_len))
 		return -1;
-	for (i = 0; i <= pad; i++)
+	/* SSL 3.0 has at most a block of it, of anything (RFC 6101 5.2.3.2). */
+	if (p->version == SSL30 && pad >= block)
+		return -1;
+	for (i = 0; i <= pad && p->version != SSL30; i++)
 		if (out[inner - 1 - i] != pad)
 			return -1;
 	inner -= pad + 1;
@@ -336,20 +408,39 @@ static int open_cbc(const struct protection *p, uint64_t seq, const uint8_t *rec
 	return mac_matches(p, seq, record, out, inner, out + inner) ? (int)inner : -1;
 }
 
+static int open_stream(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
+		       uint8_t *out)
+{
+	const unsigned int mac_len = p->suite->tag_len;
+	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+	int inner = len - HEADER_LEN - mac_len, n;
+
+	CHECK(ctx && EVP_CIPHER_CTX_copy(ctx, p->ctx));
+	CHECK(EVP_DecryptUpdate(ctx, out, &n, record + HEADER_LEN, len - HEADER_LEN));
+	EVP_CIPHER_CTX_free(ctx);
+	return inner >= 0 && mac_matches(p, seq, record, out, inner, out + inner) ? inner : -1;
+}
+
 int protection_open(const struct protection *p, uint64_t seq, const uint8_t *record, size_t len,
 		    uint8_t *out, uint8_t *type)
 {
 	*type = record[0];
 	return p->suite->mode == CBC ? open_cbc(p, seq, record, len, out) :
-				       open_aead(p, seq, record, len, out, type);
+	       p->suite->mode == STREAM ? open_stream(p, seq, record, len, out) :
+					  open_aead(p, seq, record, len, out, type);
 }
 
 void protection_advance(struct protection *p, const uint8_t *record, size_t len)
 {
+	static uint8_t spent[CIPHERTEXT12_MAX];
+	int n;
+
 	p->seq++;
-	/* TLS 1.0 goes on where it stopped (RFC 2246 6.2.3.2). */
+	/* What was before TLS 1.1 goes on where it stopped (RFC 2246 6.2.3.2). */
 	if (p->suite->mode == CBC && p->version < TLS11)
-		memcpy(p->iv, record + len - (p->etm ? p->suite->tag_len : 0) - 16, 16);
+		memcpy(p->iv, record + len - (p->etm ? p->suite->tag_len : 0) - block_len(p), block_len(p));
+	if (p->suite->mode == STREAM)
+		CHECK(EVP_DecryptUpdate(p->ctx, spent, &n, record + HEADER_LEN, len - HEADER_LEN));
 }
 
 int protection_seal(const struct protection *p, uint64_t seq, uint64_t nonce, uint8_t type,
@@ -363,7 +454,7 @@ int protection_seal(const struct protection *p, uint64_t seq, uint64_t nonce, ui
 	uint8_t iv[12], aad[13], *body = record + HEADER_LEN + skip;
 	int n, i;
 
-	CHECK(ctx && p->suite->mode != CBC && p->suite->mode != CCM && inner_len <= sizeof(inner));
+	CHECK(ctx && !p->suite->mac && p->suite->mode != CCM && inner_len <= sizeof(inner));
 	memcpy(inner, data, len);
 	inner[len] = type;
 	record[0] = is_13 ? 23 : type;

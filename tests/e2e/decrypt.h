@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <openssl/evp.h>
 
+#define SSL30		0x0300
 #define TLS11		0x0302
 #define TLS12		0x0303
 #define TLS13		0x0304
@@ -28,6 +29,7 @@ enum mode {
 	CCM,
 	CHACHA20_POLY1305,
 	CBC,
+	STREAM,		/* RC4 */
 };
 
 /**
@@ -37,7 +39,7 @@ enum mode {
  * @cipher: OpenSSL's name
  * @key_len: length of the key
  * @tag_len: of the tag, or of the MAC
- * @mac: hash of the MAC, CBC only
+ * @mac: hash of the MAC, CBC and RC4 only
  * @hash: of the PRF or of HKDF; up to TLS 1.1 it is MD5 and SHA-1 together
  */
 struct suite {
@@ -63,10 +65,10 @@ struct secret {
  * @suite: NULL: none, records are in the clear
  * @version: protocol version
  * @etm: encrypt-then-MAC (RFC 7366)
- * @ctx: cipher with its key; CCM takes the key with each record
+ * @ctx: cipher with its key, of RC4 where it has come to; CCM takes the key with each record
  * @key: the key
  * @iv: fixed part of the nonce; TLS 1.0: last block of ciphertext
- * @mac_key: CBC only
+ * @mac_key: CBC and RC4 only
  * @seq: sequence number of the next record
  */
 struct protection {
@@ -84,7 +86,7 @@ struct protection {
 /* Bytes of an explicit nonce or IV in each record: 0, 8 or 16. */
 unsigned int protection_explicit_len(const struct protection *p);
 
-/* Keys of both directions from a master secret (RFC 5246 6.3). */
+/* Keys of a direction from a master secret (RFC 5246 6.3, RFC 6101 6.2.2). */
 void protection_from_master(struct protection *p, const struct suite *suite, uint16_t version,
 			    int etm, const struct secret *master, const uint8_t *client_random,
 			    const uint8_t *server_random, int server_writes);

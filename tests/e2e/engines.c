@@ -3,7 +3,11 @@
  * Two engines of libkssl and no kernel between them but what is here of it: whatever the
  * two begin, in whatever order it arrives, both must come to rest, agree on keys, and
  * have answered every request.  Nothing that either of them does may be the other's end.
+ *
+ * With E2E_LEGACY set it is run with an OpenSSL that has SSL 3.0, 3DES and RC4, see
+ * tests/vm/legacy-openssl, and shows those; else, that their absence is told.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/ssl.h>
@@ -11,6 +15,8 @@
 #include "peer.h"
 
 #define ROUNDS		100
+#define WEAK_ROUNDS	30	/* of each suite */
+#define LONE_SEED	3	/* of a round whose client has no certificate */
 #define QUIET_MAX	10000	/* messages until all must be quiet */
 
 enum kind {
@@ -48,6 +54,7 @@ struct message {
  * @tail: where the next one goes
  * @epoch: keys so far, [0] receiving, [1] sending
  * @tx: sending key
+ * @first: those of the hand-over, [0] receiving, [1] sending
  * @rx_next: receiving key that follows the record the engine has, size 0 if none
  * @rx_held: until CONTINUE
  * @tx_held: until RELEASE
@@ -68,6 +75,7 @@ struct end {
 	struct message **tail;
 	uint32_t epoch[2];
 	struct kssl_key tx;
+	struct kssl_key first[2];
 	struct kssl_key rx_next;
 	bool rx_held;
 	bool tx_held;
@@ -80,6 +88,16 @@ struct end {
 	bool closed;
 	bool deaf;
 };
+
+/* A suite that wants to be named, and RSA; 0 for what is usual. */
+static unsigned int weak_suite;
+
+/* SSL 3.0: the server does not let its client begin, which is the end if it does. */
+static bool forbidden;
+
+/* The sentence with which an end shall fail, if that is what is tested. */
+static const char *end_expected;
+static bool end_came;
 
 /* What this round is like. */
 static struct {
@@ -172,6 +190,8 @@ static void set_tx_key(struct end *x, const uint8_t *payload)
 	struct message *m = x->other->inbox;
 
 	memcpy(&x->tx, payload, sizeof(x->tx));
+	if (!x->epoch[KSSL_SENDING])
+		x->first[KSSL_SENDING] = x->tx;
 	x->epoch[KSSL_SENDING]++;
 	while (m && m->next)
 		m = m->next;
@@ -191,7 +211,11 @@ static void set_rx_key(struct end *x, const uint8_t *payload)
 		EQ(key.suite, x->rx_next.suite);
 		CHECK(!memcmp(key.key, x->rx_next.key, sizeof(key.key)));
 		CHECK(!memcmp(key.iv, x->rx_next.iv, sizeof(key.iv)));
+		CHECK(!memcmp(key.mac_key, x->rx_next.mac_key, sizeof(key.mac_key)));
+		EQ(key.nonce, x->rx_next.nonce);
 		CHECK(!memcmp(key.secret, x->rx_next.secret, sizeof(key.secret)));
+	} else {
+		x->first[KSSL_RECEIVING] = key;
 	}
 	x->epoch[KSSL_RECEIVING]++;
 }
@@ -253,6 +277,11 @@ static void do_op(struct end *x, const struct kssl_op *op, const uint8_t *payloa
 		break;
 	case KSSL_OP_FAIL:
 		memcpy(&error, payload, sizeof(error));
+		end_came = end_expected && !strcmp(error.text, end_expected);
+		if (end_came) {
+			EQ(error.alert, SSL_AD_HANDSHAKE_FAILURE);
+			break;
+		}
 		check_failed(__FILE__, __LINE__, "the %s fails: %s",
 			     x == &r.ends[0] ? "client" : "server", error.text);
 	}
@@ -333,7 +362,7 @@ static void give_record(struct end *x, struct message *m)
 	x->rx_next = m->key;
 	kssl_engine_take_record(x->e, &head, m->data, m->len, &batch);
 	apply(x, &batch);
-	CHECK(!x->rx_held);
+	CHECK(!x->rx_held || end_came);
 }
 
 static void give_raw(struct end *x, struct message *m)
@@ -417,7 +446,7 @@ static void deliver_all(void)
 	struct end *c = &r.ends[0], *s = &r.ends[1];
 	int i;
 
-	for (i = 0; i < QUIET_MAX; i++) {
+	for (i = 0; i < QUIET_MAX && !end_came; i++) {
 		if (!c->inbox && !s->inbox) {
 			tell_epochs(c);
 			tell_epochs(s);
@@ -429,7 +458,8 @@ static void deliver_all(void)
 		deliver(c);
 		deliver(s);
 	}
-	check_failed(__FILE__, __LINE__, "no end of it");
+	if (!end_came)
+		check_failed(__FILE__, __LINE__, "no end of it");
 }
 
 /* ---- what they begin ---- */
@@ -527,13 +557,19 @@ static void act(struct end *x)
 static SSL_CTX *new_ctx(const char *cert)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	char list[80];
 
 	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, v->version) &&
 	      SSL_CTX_set_max_proto_version(ctx, v->version));
 	CHECK(SSL_CTX_load_verify_file(ctx, cert_path("ca", "crt")));
 	/* Their signatures are of MD5 and SHA-1. */
-	if (v->version < 0x0303)
+	if (weak_suite) {
+		snprintf(list, sizeof(list), "%s:@SECLEVEL=0", kssl_suite_name(weak_suite));
+		CHECK(SSL_CTX_set_cipher_list(ctx, list));
+		CHECK(SSL_CTX_set_dh_auto(ctx, 1));
+	} else if (v->version < 0x0303) {
 		CHECK(SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0"));
+	}
 	if (cert) {
 		EQ(SSL_CTX_use_certificate_file(ctx, cert_path(cert, "crt"), SSL_FILETYPE_PEM), 1);
 		EQ(SSL_CTX_use_PrivateKey_file(ctx, cert_path(cert, "key"), SSL_FILETYPE_PEM), 1);
@@ -543,6 +579,9 @@ static SSL_CTX *new_ctx(const char *cert)
 
 static void make_end(struct end *x, SSL_CTX *ctx, int server)
 {
+	const struct kssl_suite_info weak[] = {
+		{ .suite = weak_suite, .version = v->version }, { .suite = weak_suite, .version = 0x0303 },
+	};
 	static const struct kssl_suite_info suites[] = {
 		{ .suite = 0x1301, .version = 0x0304 }, { .suite = 0x1302, .version = 0x0304 },
 		{ .suite = 0xc02b, .version = 0x0303 }, { .suite = 0xc02c, .version = 0x0303 },
@@ -552,7 +591,8 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 	struct kssl_engine_setup setup = {
 		.ctx = ctx, .server = server, .name = server ? NULL : "localhost", .verify = !server,
 		.client_renegotiation = r.may_begin, .kernel_updates = pick(2),
-		.require_answer = pick(2), .suites = suites, .suites_count = 8,
+		.require_answer = pick(2), .suites = weak_suite ? weak : suites,
+		.suites_count = weak_suite ? 2 : 8,
 	};
 	struct kssl_error error;
 
@@ -565,10 +605,37 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 	SSL_CTX_free(ctx);
 }
 
+static bool is_ecdsa(void)
+{
+	return strstr(kssl_suite_name(weak_suite), "ECDSA");
+}
+
+/* What one sends under, the other receives under: with the same record, IV or place in the key stream next. */
+static void check_first_keys(const struct end *x)
+{
+	const struct kssl_key *tx = &x->first[KSSL_SENDING], *rx = &x->other->first[KSSL_RECEIVING];
+
+	EQ(tx->suite, rx->suite);
+	EQ(tx->version, v->version);
+	CHECK(!memcmp(tx->key, rx->key, sizeof(tx->key)));
+	CHECK(!memcmp(tx->mac_key, rx->mac_key, sizeof(tx->mac_key)));
+	/* A server has sent tickets that the client has not yet seen. */
+	if (is_13())
+		return;
+	CHECK(tx->seq > 0);
+	EQ(tx->seq, rx->seq);
+	CHECK(!memcmp(tx->iv, rx->iv, sizeof(tx->iv)));
+	/* In SSL 3.0 Finished has 4 + 36 octets, else 4 + 12 (RFC 6101 5.6.9, RFC 5246 7.4.9). */
+	if (strstr(kssl_suite_name(tx->suite), "RC4")) {
+		EQ(tx->nonce, rx->nonce);
+		EQ(tx->nonce, (v->version == 0x0300 ? 40 : 16) + tx->mac_key_len);
+	}
+}
+
 static void begin_round(unsigned int seed)
 {
 	struct kssl_batch batch = { 0 };
-	SSL_CTX *client, *server = new_ctx("ecdsa");
+	SSL_CTX *client, *server = new_ctx(weak_suite && !is_ecdsa() ? "rsa" : "ecdsa");
 
 	srandom(seed);
 	memset(&r, 0, sizeof(r));
@@ -579,6 +646,11 @@ static void begin_round(unsigned int seed)
 	r.refuses = !pick(8);
 	r.split = pick(2);
 	r.closes = !pick(3);
+	/* A client that ignores a HelloRequest has no word for it, and a server no other than the last. */
+	if (v->version == 0x0300) {
+		r.may_begin = !forbidden;
+		r.refuses = false;
+	}
 	client = new_ctx(r.cert ? "client" : NULL);
 	SSL_CTX_set_post_handshake_auth(client, r.authenticates);
 	if (r.refuses)
@@ -590,6 +662,8 @@ static void begin_round(unsigned int seed)
 	apply(&r.ends[0], &batch);
 	deliver_all();
 	CHECK(kssl_engine_is_open(r.ends[0].e) && kssl_engine_is_open(r.ends[1].e));
+	check_first_keys(&r.ends[0]);
+	check_first_keys(&r.ends[1]);
 }
 
 static void check_rest(struct end *x)
@@ -636,13 +710,13 @@ static void end_round(void)
 	}
 }
 
-static void whatever_both_begin(void)
+static void play(unsigned int rounds)
 {
 	unsigned int seed;
 	int i;
 
 	explain = explain_round;
-	for (seed = 1; seed <= ROUNDS; seed++) {
+	for (seed = 1; seed <= rounds; seed++) {
 		begin_round(seed);
 		for (i = 5 + pick(40); i; i--)
 			act(&r.ends[pick(2)]);
@@ -655,12 +729,154 @@ static void whatever_both_begin(void)
 	}
 }
 
+static void whatever_both_begin(void)
+{
+	play(ROUNDS);
+}
+
+/* ---- what only another OpenSSL has ---- */
+
+static void each_weak_suite(void)
+{
+	static const unsigned int suites[] = {
+		0x000a, 0x0016, 0xc008, 0xc012, 0x0004, 0x0005, 0xc007, 0xc011,	/* 3DES, RC4 */
+		0x002f, 0x0033, 0x0035, 0x0039, 0x0041, 0x0045, 0x0084, 0x0088,	/* of SSL 3.0 */
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+		if (!kssl_suite_find(suites[i], v->version) || (i >= 8 && v->version != 0x0300))
+			continue;
+		weak_suite = suites[i];
+		note("%s", kssl_suite_name(weak_suite));
+		play(WEAK_ROUNDS);
+	}
+}
+
+/* In SSL 3.0, with a server that refuses or demands what its client then does not do. */
+static void end_in_ssl3(bool client_begins, int how, const char *why)
+{
+	struct end *client = &r.ends[0], *server = &r.ends[1];
+	struct kssl_batch batch = { 0 };
+	const char *no;
+
+	weak_suite = 0x0035;
+	forbidden = true;
+	begin_round(LONE_SEED);
+	CHECK(!r.cert);
+	/* What the server begins goes on. */
+	GIVES(kssl_engine_renegotiate(server->e, KSSL_RENEG_REQUEST_CERT, &batch, &no), 0);
+	apply(server, &batch);
+	deliver_all();
+	check_rest(client);
+	check_rest(server);
+	EQ(server->epoch[KSSL_SENDING], 2);
+	end_expected = why;
+	GIVES(kssl_engine_renegotiate(client_begins ? client->e : server->e, how, &batch, &no), 0);
+	apply(client_begins ? client : server, &batch);
+	deliver_all();
+	CHECK(end_came);
+	end_round();
+}
+
+/* The only word that SSL 3.0 has for it is the last one. */
+static void no_renegotiation_in_ssl3(void)
+{
+	end_in_ssl3(true, KSSL_RENEG_FULL, "the client renegotiates, which SSL 3.0 cannot refuse");
+}
+
+/* Instead of an empty Certificate there is an alert (RFC 6101 5.6.6). */
+static void no_certificate_in_ssl3(void)
+{
+	end_in_ssl3(false, KSSL_RENEG_REQUIRE_CERT, "OpenSSL: peer did not return a certificate");
+}
+
+static void check_refusal(const struct kssl_suite_info *suites, unsigned int count, int min, int max,
+			  const char *list, const char *why)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	struct kssl_engine_setup setup = { .ctx = ctx, .server = 1, .suites = suites, .suites_count = count };
+	struct kssl_error error;
+
+	CHECK(ctx && SSL_CTX_set_min_proto_version(ctx, min) && SSL_CTX_set_max_proto_version(ctx, max) &&
+	      SSL_CTX_set_cipher_list(ctx, list));
+	CHECK(!kssl_engine_new(&setup, &error));
+	EQ(error.err, ENOPKG);
+	if (!strstr(error.text, why))
+		check_failed(__FILE__, __LINE__, "\"%s\" has nothing of \"%s\"", error.text, why);
+	SSL_CTX_free(ctx);
+}
+
+static const struct kssl_suite_info unlocked[] = {
+	{ .suite = 0x002f, .version = 0x0300 }, { .suite = 0x0005, .version = 0x0300 },
+	{ .suite = 0x002f, .version = 0x0303 }, { .suite = 0x0005, .version = 0x0303 },
+	{ .suite = 0x002f, .version = 0x0301 }, { .suite = 0x1301, .version = 0x0304 },
+};
+
+static const struct kssl_suite_info locked[] = {
+	{ .suite = 0x002f, .version = 0x0303 }, { .suite = 0x002f, .version = 0x0301 },
+	{ .suite = 0x1301, .version = 0x0304 },
+};
+
+static void locked_in_the_kernel(void)
+{
+	check_refusal(locked, 3, 0x0300, 0x0300, "AES128-SHA:@SECLEVEL=0", "SSL 3.0 only if it is loaded with legacy=1");
+	check_refusal(locked, 3, 0x0300, 0, "AES128-SHA:@SECLEVEL=0", "SSL 3.0 only if it is loaded with legacy=1");
+	if (getenv("E2E_LEGACY"))
+		check_refusal(locked, 3, 0x0301, 0x0303, "RC4-SHA:@SECLEVEL=0", "RC4 only if the module is loaded with legacy=1");
+}
+
+static void absent_from_openssl(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+
+	check_refusal(unlocked, 6, 0x0300, 0x0300, "AES128-SHA:@SECLEVEL=0", "this OpenSSL has no SSL 3.0");
+	check_refusal(unlocked, 6, 0x0300, 0x0303, "AES128-SHA:@SECLEVEL=0", "this OpenSSL has no SSL 3.0");
+	CHECK(ctx && !SSL_CTX_set_cipher_list(ctx, "RC4-SHA:DES-CBC3-SHA:@SECLEVEL=0"));
+	SSL_CTX_free(ctx);
+}
+
+/* What nobody has named is not offered, whatever there is. */
+static void not_by_default(void)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_method());
+	struct kssl_engine_setup setup = { .ctx = ctx, .server = 1, .suites = unlocked, .suites_count = 6 };
+	struct kssl_error error;
+	struct kssl_engine *e = kssl_engine_new(&setup, &error);
+	STACK_OF(SSL_CIPHER) *left;
+	int i;
+
+	CHECK(ctx && e);
+	EQ(SSL_get_min_proto_version(kssl_engine_ssl(e)), 0x0303);
+	left = SSL_get1_supported_ciphers(kssl_engine_ssl(e));
+	CHECK(sk_SSL_CIPHER_num(left) > 0);
+	for (i = 0; i < sk_SSL_CIPHER_num(left); i++)
+		CHECK(!strstr(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(left, i)), "RC4") &&
+		      !strstr(SSL_CIPHER_get_name(sk_SSL_CIPHER_value(left, i)), "DES"));
+	sk_SSL_CIPHER_free(left);
+	kssl_engine_free(e);
+	SSL_CTX_free(ctx);
+}
+
 int main(int argc, char **argv)
 {
-	static const struct test tests[] = {
+	const unsigned int once = OVER_OPENSSL | OVER_SERVER | OVER_TLS12;
+	const struct test usual[] = {
 		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
+		{ "locked in the kernel", once, locked_in_the_kernel },
+		{ "absent from OpenSSL", once, absent_from_openssl },
+		{ "not by default", once, not_by_default },
+		{ 0 },
+	};
+	const struct test legacy[] = {
+		{ "whatever both begin", OVER_OPENSSL | OVER_CLIENT | OVER_VERSIONS | OVER_OLD, whatever_both_begin },
+		{ "each weak suite", OVER_OPENSSL | OVER_CLIENT | OVER_LEGACY | OVER_SUITES, each_weak_suite },
+		{ "no renegotiation", OVER_OPENSSL | OVER_CLIENT | OVER_SSL30, no_renegotiation_in_ssl3 },
+		{ "no certificate", OVER_OPENSSL | OVER_CLIENT | OVER_SSL30, no_certificate_in_ssl3 },
+		{ "locked in the kernel", once, locked_in_the_kernel },
+		{ "not by default", once, not_by_default },
 		{ 0 },
 	};
 
-	return tap_main(argc, argv, tests);
+	return tap_main(argc, argv, getenv("E2E_LEGACY") ? legacy : usual);
 }

@@ -65,7 +65,8 @@ static void add_openssl_suite(struct command *c, const struct peer_setup *s)
 		    s->bits == 256 ? "TLS_AES_256_GCM_SHA384" : "TLS_AES_128_GCM_SHA256");
 		return;
 	}
-	add2(c, s->version == 0x0303 ? "-tls1_2" : s->version == 0x0302 ? "-tls1_1" : "-tls1", "-cipher");
+	add2(c, s->version == 0x0303 ? "-tls1_2" : s->version == 0x0302 ? "-tls1_1" :
+	     s->version == 0x0301 ? "-tls1" : "-ssl3", "-cipher");
 	if (s->version < 0x0303 && !s->suite)
 		add(c, s->bits == 256 ? "ECDHE-ECDSA-AES256-SHA:@SECLEVEL=0" : "ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0");
 	else

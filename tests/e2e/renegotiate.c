@@ -3,8 +3,14 @@
  * Renegotiations with data before, during and after, as far as the peer can bear
  * data during one: openssl takes a record of data that reaches it while it writes
  * as a client in a handshake for an attack.
+ *
+ * With E2E_LEGACY set it is run with an OpenSSL that has SSL 3.0, 3DES and RC4, see
+ * tests/vm/legacy-openssl, and shows those, with the module unlocked.
  */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
 #include "link.h"
@@ -271,8 +277,107 @@ static void refused_by_us(void)
 	link_close(&l);
 }
 
+/* ---- what only another OpenSSL has ---- */
+
+static void load(const char *how)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "modprobe kssl %s", how);
+	SYS(syscall(SYS_delete_module, "kssl", 0));
+	EQ(system(command), 0);
+}
+
+static void refuse(int version, const char *list, const char *why)
+{
+	struct kssl_config *config = link_config(NULL);
+	int fd;
+
+	GIVES(kssl_config_set_versions(config, version, version), 0);
+	GIVES(kssl_config_set_ciphers(config, list, NULL), 0);
+	memset(&l, 0, sizeof(l));
+	l.unwatched = 1;
+	fd = link_pair(&l, 0);
+	CHECK(!link_handshake(&l, config, "localhost"));
+	EQ(errno, ENOPKG);
+	note("%s", kssl_error(NULL));
+	CHECK(!strcmp(kssl_error(NULL), why));
+	kssl_config_free(config);
+	close(l.fd);
+	close(fd);
+}
+
+/* OpenSSL would, the module would not. */
+static void locked(void)
+{
+	load("");
+	refuse(0x0300, "AES128-SHA:@SECLEVEL=0", "the module speaks SSL 3.0 only if it is loaded with legacy=1");
+	refuse(0x0303, "RC4-SHA:@SECLEVEL=0",
+	       "the kernel has RC4 only if the module is loaded with legacy=1, and no other suite");
+}
+
+struct weak {
+	const char *name;
+	unsigned int id;
+	const char *gnutls;
+};
+
+static void try_weak(const struct weak *w)
+{
+	struct kssl_config *config = link_config(v->server ? "rsa" : NULL);
+	struct peer_setup setup = usual_peer();
+	char list[64], priority[128];
+
+	note("%s", w->name);
+	snprintf(list, sizeof(list), "%s:@SECLEVEL=0", w->name);
+	snprintf(priority, sizeof(priority),
+		 "--priority=NORMAL:-VERS-ALL:+VERS-TLS1.%d:-CIPHER-ALL:-KX-ALL:+RSA:-MAC-ALL:%s:%%NO_ETM",
+		 v->version - 0x0301, w->gnutls);
+	setup.suite = list;
+	setup.cert = v->server ? NULL : "rsa";
+	if (v->stack == GNUTLS)
+		add_option(&setup, priority);
+	else if (setup.server)
+		add_option(&setup, "-client_renegotiation");
+	GIVES(kssl_config_set_ciphers(config, list, NULL), 0);
+	memset(&l, 0, sizeof(l));
+	link_open(&l, &setup, config);
+	both_ways();
+	in_the_middle(renegotiate);
+	both_ways();
+	have_peer_renegotiate();
+	both_ways();
+	GIVES(kssl_wait(l.k, 60000), 0);
+	link_check_data(&l);
+	link_check_carried(&l, w->id, keys(), keys());
+	EQ(keys(), 3);
+	link_close(&l);
+}
+
+/* The suites of a version that its successors have given up. */
+static void weak_suites(void)
+{
+	static const struct weak suites[] = {
+		{ "DES-CBC3-SHA", 0x000a, "+3DES-CBC:+SHA1" },
+		{ "RC4-MD5", 0x0004, "+ARCFOUR-128:+MD5" },
+		{ "RC4-SHA", 0x0005, "+ARCFOUR-128:+SHA1" },
+		{ "AES128-SHA", 0x002f, NULL },
+	};
+	size_t i;
+
+	load("legacy=1");
+	for (i = 0; i < (v->version == 0x0300 ? 4 : 3); i++)
+		try_weak(&suites[i]);
+}
+
 int main(int argc, char **argv)
 {
+	static const struct test legacy[] = {
+		{ "locked", OVER_OPENSSL | OVER_CLIENT | OVER_SSL30, locked },
+		{ "weak suites", OVER_OPENSSL | OVER_ROLES | OVER_LEGACY | OVER_SUITES, weak_suites },
+		{ "weak suites", OVER_GNUTLS | OVER_ROLES | OVER_TLS12 | OVER_TLS10 | OVER_SUITES, weak_suites },
+		{ 0 },
+	};
 	static const struct test tests[] = {
 		{ "by us", OVER_STACKS | OVER_ROLES | OVER_TLS12, by_us },
 		{ "by the peer", OVER_STACKS | OVER_ROLES | OVER_TLS12, by_peer },
@@ -286,5 +391,5 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 
-	return tap_main(argc, argv, tests);
+	return tap_main(argc, argv, getenv("E2E_LEGACY") ? legacy : tests);
 }

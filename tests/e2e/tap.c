@@ -81,13 +81,14 @@ const char *stack_name(enum stack stack)
 /* The @i-th of all variants; 0 if there are no more. */
 static int make_variant(unsigned int i, struct variant *to)
 {
-	static const uint16_t versions[] = { 0x0303, 0x0304, 0x0302, 0x0301 };
+	static const uint16_t versions[] = { 0x0303, 0x0304, 0x0302, 0x0301, 0x0300 };
+	const unsigned int count = sizeof(versions) / sizeof(versions[0]);
 
-	if (i >= 16 * sizeof(stacks) / sizeof(stacks[0]))
+	if (i >= sizeof(stacks) / sizeof(stacks[0]) * 2 * count * 2)
 		return 0;
-	to->stack = i / 16;
-	to->server = !!(i & 8);
-	to->version = versions[i / 2 % 4];
+	to->stack = i / (2 * count * 2);
+	to->server = i / (count * 2) % 2;
+	to->version = versions[i / 2 % count];
 	to->bits = i & 1 ? 256 : 128;
 	return 1;
 }
@@ -98,7 +99,7 @@ static int has(unsigned int over, const struct variant *with)
 
 	need |= with->server ? OVER_SERVER : OVER_CLIENT;
 	need |= with->version == 0x0304 ? OVER_TLS13 : with->version == 0x0303 ? OVER_TLS12 :
-		with->version == 0x0302 ? OVER_TLS11 : OVER_TLS10;
+		with->version == 0x0302 ? OVER_TLS11 : with->version == 0x0301 ? OVER_TLS10 : OVER_SSL30;
 	if (with->bits != (with->server ? 256 : 128))
 		need |= OVER_KEYS;
 	return (over & need) == need;
@@ -106,12 +107,14 @@ static int has(unsigned int over, const struct variant *with)
 
 static void set_name(char *to, size_t len, const struct test *t, const struct variant *with)
 {
-	char key[16] = "";
+	char key[16] = "", version[16] = "SSL 3.0";
 
+	if (with->version > 0x0300)
+		snprintf(version, sizeof(version), "TLS 1.%d", with->version - 0x0301);
 	if (!(t->over & OVER_SUITES))
 		snprintf(key, sizeof(key), ", AES-%d", with->bits);
-	snprintf(to, len, "%s [%s of %s, TLS 1.%d%s]", t->name,
-		 with->server ? "server" : "client", stacks[with->stack].name, with->version - 0x0301, key);
+	snprintf(to, len, "%s [%s of %s, %s%s]", t->name,
+		 with->server ? "server" : "client", stacks[with->stack].name, version, key);
 }
 
 /* ---- running ---- */

@@ -45,6 +45,7 @@ enum {
 	OVER_JSSE = 0x200,
 	OVER_TLS11 = 0x400,
 	OVER_TLS10 = 0x800,
+	OVER_SSL30 = 0x1000,
 	OVER_OPENSSL35 = 0x4000,
 };
 
@@ -52,6 +53,7 @@ enum {
 #define OVER_ROLES	(OVER_CLIENT | OVER_SERVER)
 #define OVER_VERSIONS	(OVER_TLS12 | OVER_TLS13)
 #define OVER_OLD	(OVER_TLS11 | OVER_TLS10)
+#define OVER_LEGACY	(OVER_TLS12 | OVER_OLD | OVER_SSL30)	/* those that had 3DES and RC4 */
 
 struct test {
 	const char *name;
@@ -66,7 +68,7 @@ const char *stack_name(enum stack stack);
 extern const struct variant *v;
 
 #define is_13()	(v->version == 0x0304)
-#define is_old()	(v->version < 0x0303)	/* TLS 1.1 and 1.0 */
+#define is_old()	(v->version < 0x0303)	/* TLS 1.1, 1.0 and SSL 3.0 */
 
 /**
  * tap_main() - run tests

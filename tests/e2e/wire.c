@@ -249,7 +249,7 @@ static void check_header(struct wire *w, struct side *s, const uint8_t *header, 
 	if (header[0] < CHANGE_CIPHER_SPEC || header[0] > APPLICATION_DATA)
 		object(w, "RFC 8446 5.1", "content type %u", header[0]);
 	/* Before a version is agreed on: RFC 5246 E.1, RFC 8446 5.1. */
-	if (!w->version ? version < 0x0301 || version > TLS12 :
+	if (!w->version ? version < SSL30 || version > TLS12 :
 			  version != (w->version == TLS13 ? TLS12 : w->version))
 		object(w, w->version == TLS13 ? "RFC 8446 5.1" : "RFC 5246 6.2.1",
 		       "version %#06x in the header", version);

@@ -61,7 +61,7 @@ closure() {
 }
 
 # suites DIR SUITE..: from here on apt knows these suites of Debian and no others, from the mirror the machine uses, and
-# keeps its lists in DIR; the machine's own configuration stays as it is.
+# keeps its lists in DIR; the machine's own configuration stays as it is.  With what=deb-src it knows their sources.
 suites() {
 	apt=$1
 	shift
@@ -70,7 +70,7 @@ suites() {
 	[ -n "$mirror" ] || return 1
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
 	for suite; do
-		echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+		echo "${what:-deb} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
 	done >"$apt/sources.list"
 	cat >"$apt/apt.conf" <<END
 Dir::Etc::sourcelist "$apt/sources.list";

@@ -49,6 +49,7 @@ struct command {
 /* names.c */
 const char *suite_name(uint16_t suite, char text[static 32]);
 const char *version_name(uint16_t version);
+const char *protocol_name(uint16_t version);
 const char *state_name(uint8_t state);
 const char *dir_state_name(uint8_t state);
 const char *event_name(uint8_t event);

@@ -33,6 +33,8 @@ const char *suite_name(uint16_t suite, char text[static 32])
 const char *version_name(uint16_t version)
 {
 	switch (version) {
+	case 0x0300:
+		return "3.0";
 	case 0x0301:
 		return "1.0";
 	case 0x0302:
@@ -43,6 +45,12 @@ const char *version_name(uint16_t version)
 		return "1.3";
 	}
 	return "-";
+}
+
+/* What stands before the version. */
+const char *protocol_name(uint16_t version)
+{
+	return version == 0x0300 ? "SSL" : "TLS";
 }
 
 #define NAME(table, i)	((i) < sizeof(table) / sizeof((table)[0]) && (table)[i] ? (table)[i] : "unknown")

@@ -397,8 +397,9 @@ static int connect_armed(struct probe *p, const struct addrinfo *to, const struc
 		else if (getsockopt(fd, SOL_KSSL, KSSL_STATUS, &status, &len))
 			ret = say(p, BAD, "KSSL_STATUS: %m");
 		else
-			ret = say(p, GOOD, "profile '%s' shakes hands with %s (TLS %s)", p->options->profile,
-				  p->options->connect, version_name(status.tx.version));
+			ret = say(p, GOOD, "profile '%s' shakes hands with %s (%s %s)", p->options->profile,
+				  p->options->connect, protocol_name(status.tx.version),
+				  version_name(status.tx.version));
 	}
 	close(fd);
 	return ret;

@@ -222,7 +222,8 @@ void print_socket(FILE *out, const struct kssl_genl_socket *s)
 	if (t.alpn[0])
 		fprintf(out, "%-16s%s\n", "alpn", t.alpn);
 	if (t.version)
-		fprintf(out, "%-16sTLS %s, %s\n", "protection", version_name(t.version), t.suite_name);
+		fprintf(out, "%-16s%s %s, %s\n", "protection", protocol_name(t.version), version_name(t.version),
+			t.suite_name);
 	print_dir(out, "sending", &s->tx);
 	print_dir(out, "receiving", &s->rx);
 	fprintf(out, "%-16s%u, KeyUpdates of the kernel %u\n", "renegotiations", renegotiations(s), s->key_updates);
@@ -257,8 +258,8 @@ void print_event(FILE *out, const struct kssl_genl_socket *s, int64_t unix_ms)
 		fputs(": ", out);
 		print_cause(out, s, &t);
 	} else if (t.version) {
-		fprintf(out, ": TLS %s %s epoch %u/%u", version_name(t.version), t.suite_name, s->tx.epoch,
-			s->rx.epoch);
+		fprintf(out, ": %s %s %s epoch %u/%u", protocol_name(t.version), version_name(t.version), t.suite_name,
+			s->tx.epoch, s->rx.epoch);
 	}
 	fputc('\n', out);
 }

@@ -31,8 +31,8 @@ const struct word words[] = {
 	{ "profile", "verify", WORD_BOOL, "yes", NULL, "client: the server's certificate has to be good" },
 	{ "profile", "client_cert", WORD_STRING, "no", "no request require",
 	  "server: whether to ask for a certificate" },
-	{ "profile", "min_version", WORD_STRING, "1.2", "1.0 1.1 1.2 1.3", "oldest version of TLS" },
-	{ "profile", "max_version", WORD_STRING, "1.3", "1.3 1.2 1.1 1.0", "newest version of TLS" },
+	{ "profile", "min_version", WORD_STRING, "1.2", "ssl3 1.0 1.1 1.2 1.3", "oldest version of TLS, or SSL 3.0" },
+	{ "profile", "max_version", WORD_STRING, "1.3", "1.3 1.2 1.1 1.0 ssl3", "newest version of TLS, or SSL 3.0" },
 	{ "profile", "ciphers", WORD_STRING, NULL, NULL, "OpenSSL's cipher list for TLS 1.2 and older" },
 	{ "profile", "ciphersuites", WORD_STRING, NULL, NULL, "OpenSSL's list of suites for TLS 1.3" },
 	{ "profile", "alpn", WORD_LIST, NULL, NULL, "protocols if the application names none, best first" },
@@ -208,8 +208,8 @@ static char *copy(const char *text)
 
 static int version(const char *text)
 {
-	/* "1.0" to "1.3", as checked. */
-	return TLS1_VERSION + text[2] - '0';
+	/* "1.0" to "1.3", or "ssl3", as checked. */
+	return !strcmp(text, "ssl3") ? SSL3_VERSION : TLS1_VERSION + text[2] - '0';
 }
 
 static int read_alpn(cfg_t *sec, struct profile *p, char *why)

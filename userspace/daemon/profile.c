@@ -275,6 +275,22 @@ static int set_staple(SSL_CTX *ctx, struct identity *id, char *why)
 	return read_response(id, SSL_CTX_get0_certificate(ctx), why);
 }
 
+/* OpenSSL takes a bound that it was built without, and then has no suites. */
+static bool has_ssl3(SSL_CTX *ctx)
+{
+	SSL *ssl = SSL_new(ctx);
+	STACK_OF(SSL_CIPHER) *left = NULL;
+	bool has;
+
+	if (ssl && SSL_set_max_proto_version(ssl, SSL3_VERSION))
+		left = SSL_get1_supported_ciphers(ssl);
+	has = sk_SSL_CIPHER_num(left) > 0;
+	sk_SSL_CIPHER_free(left);
+	SSL_free(ssl);
+	ERR_clear_error();
+	return has;
+}
+
 static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 {
 	char ciphers[256];
@@ -288,6 +304,11 @@ static int set_protocol(SSL_CTX *ctx, const struct profile *p, char *why)
 		return fail(why, "ciphers", p->ciphers);
 	if (p->ciphersuites && !SSL_CTX_set_ciphersuites(ctx, p->ciphersuites))
 		return fail(why, "ciphersuites", p->ciphersuites);
+	if (p->min_version == SSL3_VERSION && !has_ssl3(ctx)) {
+		snprintf(why, KSSLD_TEXT_LEN,
+			 "min_version: this OpenSSL has no SSL 3.0, or none of its suites at this security level");
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -346,7 +346,8 @@ static void answer_stuck(struct kssl_engine *e, uint8_t type, const uint8_t *pay
 				 "a handshake message after the peer had refused to renegotiate");
 		return;
 	}
-	if (e->zeros + len >= 4) {
+	/* SSL 3.0 lets a client ignore it, and has no word for this (RFC 6101 5.6.1.1). */
+	if (e->zeros + len >= 4 && !kssl_engine_is_ssl3(e)) {
 		kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
 		add_warning(batch, SSL_AD_NO_RENEGOTIATION);
 	}
@@ -397,9 +398,23 @@ static void conclude_tls12(struct kssl_engine *e, struct kssl_batch *batch)
 	}
 }
 
+/*
+ * In SSL 3.0 OpenSSL lets clients renegotiate whatever its options say, and there is no
+ * warning that would refuse it (RFC 5746 4.5).
+ */
+static bool is_unwanted(const struct kssl_engine *e)
+{
+	uint64_t options = SSL_get_options(e->ssl);
+
+	return e->server && kssl_engine_is_ssl3(e) && has_come(e, SSL3_MT_CLIENT_HELLO) && !e->asked &&
+	       (!(options & SSL_OP_ALLOW_CLIENT_RENEGOTIATION) || (options & SSL_OP_NO_RENEGOTIATION));
+}
+
 /* May these messages be answered at all? */
 static const char *check(struct kssl_engine *e)
 {
+	if (is_unwanted(e))
+		return "the client renegotiates, which SSL 3.0 cannot refuse";
 	if (!kssl_engine_is_tls13(e))
 		return kssl_policy_check(e, is_finished(e));
 	/* RFC 9113 9.2.3 */

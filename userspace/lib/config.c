@@ -121,7 +121,7 @@ int kssl_config_set_ca_file(struct kssl_config *config, const char *path)
 
 static int is_version(int version)
 {
-	return !version || (version >= KSSL_TLS10 && version <= KSSL_TLS13);
+	return !version || (version >= KSSL_SSL30 && version <= KSSL_TLS13);
 }
 
 int kssl_config_set_versions(struct kssl_config *config, int min, int max)

@@ -363,6 +363,7 @@ static struct kssl_engine *refuse_setup(struct kssl_engine *e, struct kssl_error
 struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struct kssl_error *error)
 {
 	struct kssl_engine *e = calloc(1, sizeof(*e));
+	const char *why;
 	int ret;
 
 	if (!e)
@@ -388,9 +389,9 @@ struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struc
 		if (ret)
 			return refuse_setup(e, error, ret, "a client needs the name of its server");
 	}
-	ret = kssl_suite_narrow(e->ssl, setup->suites, setup->suites_count);
+	ret = kssl_suite_narrow(e->ssl, setup->suites, setup->suites_count, &why);
 	if (ret)
-		return refuse_setup(e, error, ret, "the kernel has none of the configured cipher suites");
+		return refuse_setup(e, error, ret, ret == -ENOMEM ? "out of memory" : why);
 	return e;
 }
 

@@ -192,6 +192,11 @@ static inline bool kssl_engine_is_tls13(const struct kssl_engine *e)
 	return SSL_version(e->ssl) >= KSSL_TLS13;
 }
 
+static inline bool kssl_engine_is_ssl3(const struct kssl_engine *e)
+{
+	return SSL_version(e->ssl) == KSSL_SSL30;
+}
+
 /* engine.c */
 void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, int alert,
 		      const char *text);

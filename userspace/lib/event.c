@@ -16,9 +16,9 @@ static const char *by_whom(const struct kssl_event_info *info)
 
 static const char *version_name(unsigned int version)
 {
-	static const char *const names[] = { "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3" };
+	static const char *const names[] = { "SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3" };
 
-	return version >= KSSL_TLS10 && version <= KSSL_TLS13 ? names[version - KSSL_TLS10] : "TLS";
+	return version >= KSSL_SSL30 && version <= KSSL_TLS13 ? names[version - KSSL_SSL30] : "TLS";
 }
 
 /* ", data held 12.3 ms", or nothing if sending was not held meanwhile. */

@@ -154,7 +154,7 @@ const EVP_MD *kssl_keys_digest(const struct kssl_engine *e)
  * @e: engine, at or after the first ChangeCipherSpec
  * @rx: (out) receiving key, sequence number 0
  * @tx: (out) sending key, likewise; its explicit nonce starts at 0, which is
- *	unique because only the kernel sends under it (RFC 5288 3)
+ *	unique because only the kernel sends under it (RFC 5288 3), and no RC4 is spent
  *
  * Return: 0, -EOPNOTSUPP, -EIO.
  */
@@ -172,7 +172,8 @@ int kssl_keys_pending(struct kssl_engine *e, struct kssl_key *rx, struct kssl_ke
 	if (!suite)
 		return -EOPNOTSUPP;
 	ret = kssl_keys_of_session(e->ssl, suite, cipher, e->server ? rx : tx, e->server ? tx : rx);
-	if (suite->protection->hash && e->hello.etm) {
+	/* SSL 3.0 has no extensions but by RFC 5746. */
+	if (kssl_suite_is_cbc(suite) && e->hello.etm && !kssl_engine_is_ssl3(e)) {
 		rx->flags |= KSSL_KEY_ETM;
 		tx->flags |= KSSL_KEY_ETM;
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Key schedules: the key block of TLS 1.0 to 1.2 and traffic secrets of TLS 1.3 become
+ * Key schedules: the key block of SSL 3.0 to TLS 1.2 and traffic secrets of TLS 1.3 become
  * struct kssl_key.  Every intermediate copy is cleansed.
  */
 #include <errno.h>
@@ -10,7 +10,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/md5.h>
 #include <openssl/params.h>
+#include <openssl/sha.h>
 
 #include "keys.h"
 
@@ -41,34 +43,80 @@ static void set_header(struct kssl_key *key, const struct kssl_suite *suite)
 	key->mac_key_len = kssl_suite_mac_key_len(suite);
 }
 
+/* What a key block is made of. */
+struct origin {
+	uint8_t master[KSSL_MASTER_LEN];
+	uint8_t randoms[2 * KSSL_RANDOM_LEN];	/* server's, client's */
+};
+
+static int get_origin(SSL *ssl, struct origin *o)
+{
+	SSL_SESSION *session = SSL_get_session(ssl);
+
+	return session && SSL_SESSION_get_master_key(session, o->master, KSSL_MASTER_LEN) == KSSL_MASTER_LEN &&
+	       SSL_get_server_random(ssl, o->randoms, KSSL_RANDOM_LEN) == KSSL_RANDOM_LEN &&
+	       SSL_get_client_random(ssl, o->randoms + KSSL_RANDOM_LEN, KSSL_RANDOM_LEN) == KSSL_RANDOM_LEN ?
+	       0 : -EIO;
+}
+
 /* PRF(master, "key expansion", server random + client random), RFC 5246 6.3. */
-static int expand_master(SSL *ssl, const EVP_MD *md, uint8_t *block, size_t len)
+static int expand_tls(const struct origin *o, const EVP_MD *md, uint8_t *block, size_t len)
 {
 	static const char label[] = "key expansion";
-	uint8_t master[KSSL_MASTER_LEN], server[KSSL_RANDOM_LEN], client[KSSL_RANDOM_LEN];
-	SSL_SESSION *session = SSL_get_session(ssl);
-	size_t master_len = session ? SSL_SESSION_get_master_key(session, master, sizeof(master)) : 0;
-	OSSL_PARAM params[6];
-	int ret = -EIO;
+	OSSL_PARAM params[] = {
+		digest_param(md),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, (void *)o->master, sizeof(o->master)),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (char *)label, sizeof(label) - 1),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (void *)o->randoms, sizeof(o->randoms)),
+		OSSL_PARAM_construct_end(),
+	};
 
-	if (master_len && SSL_get_server_random(ssl, server, sizeof(server)) == sizeof(server) &&
-	    SSL_get_client_random(ssl, client, sizeof(client)) == sizeof(client)) {
-		params[0] = digest_param(md);
-		params[1] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master, master_len);
-		params[2] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, (char *)label,
-							      sizeof(label) - 1);
-		params[3] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, server, sizeof(server));
-		params[4] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, client, sizeof(client));
-		params[5] = OSSL_PARAM_construct_end();
-		ret = run_kdf("TLS1-PRF", params, block, len);
+	return run_kdf("TLS1-PRF", params, block, len);
+}
+
+/* The digest of three parts, the last of which may be empty. */
+static int digest_parts(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len,
+			const void *c, size_t c_len, uint8_t *out)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok = ctx && EVP_DigestInit_ex(ctx, md, NULL) && EVP_DigestUpdate(ctx, a, a_len) &&
+		 EVP_DigestUpdate(ctx, b, b_len) && EVP_DigestUpdate(ctx, c, c_len) &&
+		 EVP_DigestFinal_ex(ctx, out, NULL);
+
+	EVP_MD_CTX_free(ctx);
+	return ok ? 0 : -EIO;
+}
+
+/*
+ * RFC 6101 6.2.2: MD5(master + SHA('A' + master + server random + client random)), then with
+ * 'BB', 'CCC' and so on, one after the other.
+ */
+static int expand_ssl3(const struct origin *o, uint8_t *block, size_t len)
+{
+	uint8_t inner[SHA_DIGEST_LENGTH], outer[MD5_DIGEST_LENGTH];
+	char letters[16];
+	size_t pos, n;
+	int round, ret = 0;
+
+	for (pos = 0, round = 1; !ret && pos < len; pos += n, round++) {
+		n = len - pos < sizeof(outer) ? len - pos : sizeof(outer);
+		memset(letters, 'A' + round - 1, round);
+		ret = digest_parts(EVP_sha1(), letters, round, o->master, sizeof(o->master), o->randoms,
+				   sizeof(o->randoms), inner);
+		if (!ret)
+			ret = digest_parts(EVP_md5(), o->master, sizeof(o->master), inner, sizeof(inner), "", 0,
+					   outer);
+		if (!ret)
+			memcpy(block + pos, outer, n);
 	}
-	OPENSSL_cleanse(master, sizeof(master));
+	OPENSSL_cleanse(inner, sizeof(inner));
+	OPENSSL_cleanse(outer, sizeof(outer));
 	return ret;
 }
 
 /**
  * kssl_keys_of_session() - keys of both directions from the master secret
- * @ssl: TLS <= 1.2, at or after the first ChangeCipherSpec of the handshake
+ * @ssl: up to TLS 1.2, at or after the first ChangeCipherSpec of the handshake
  * @suite: row of @cipher
  * @cipher: the suite being taken into use (SSL_get_pending_cipher(), because a
  *	server has no current one between ServerHello and the client's CCS)
@@ -83,6 +131,8 @@ int kssl_keys_of_session(SSL *ssl, const struct kssl_suite *suite, const SSL_CIP
 	const EVP_MD *md = SSL_CIPHER_get_handshake_digest(cipher);
 	uint8_t block[2 * (KSSL_KEY_MAX + KSSL_IV_MAX + KSSL_MAC_KEY_MAX)];
 	uint8_t *p = block;
+	struct origin origin;
+	size_t len;
 	int ret;
 
 	set_header(client, suite);
@@ -92,7 +142,12 @@ int kssl_keys_of_session(SSL *ssl, const struct kssl_suite *suite, const SSL_CIP
 		md = EVP_md5_sha1();
 	else if (!md || EVP_MD_get_type(md) == NID_md5_sha1)
 		md = EVP_sha256();
-	ret = expand_master(ssl, md, block, 2 * (client->mac_key_len + client->key_len + client->iv_len));
+	len = 2 * (client->mac_key_len + client->key_len + client->iv_len);
+	ret = get_origin(ssl, &origin);
+	if (!ret)
+		ret = suite->version < KSSL_TLS10 ? expand_ssl3(&origin, block, len) :
+						    expand_tls(&origin, md, block, len);
+	OPENSSL_cleanse(&origin, sizeof(origin));
 	if (!ret) {
 		memcpy(client->mac_key, p, client->mac_key_len);
 		p += client->mac_key_len;

@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 #include <linux/kssl.h>
 
+#define KSSL_SSL30	0x0300
 #define KSSL_TLS10	0x0301
 #define KSSL_TLS11	0x0302
 #define KSSL_TLS12	0x0303
@@ -21,10 +22,11 @@
 /**
  * struct kssl_protection - a record protection; several suites share one
  * @evp: name of the cipher for EVP_CIPHER_fetch()
- * @hash: of the HMAC beside a cipher in CBC mode; NULL for an AEAD
+ * @hash: of the MAC beside a cipher in CBC mode or RC4; NULL for an AEAD
  * @key_len: cipher key
  * @salt_len: implicit part of the nonce in TLS 1.2
- * @explicit_len: part of the nonce that travels in each record in TLS 1.2; CBC: a block
+ * @explicit_len: part of the nonce that travels in each record in TLS 1.2; CBC: a block;
+ *	RC4: none
  * @tag_len: authentication tag, or MAC
  * @ccm: EVP wants lengths announced beforehand
  */
@@ -65,11 +67,13 @@ struct kssl_secret {
 /* suite.c */
 const struct kssl_suite *kssl_suite_find(unsigned int id, unsigned int version);
 const char *kssl_suite_name(unsigned int id);
+int kssl_suite_is_cbc(const struct kssl_suite *suite);
 int kssl_suite_is_chained(const struct kssl_suite *suite);
 unsigned int kssl_suite_iv_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_explicit_len(const struct kssl_suite *suite);
 unsigned int kssl_suite_mac_key_len(const struct kssl_suite *suite);
-int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count);
+int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count,
+		      const char **why);
 
 /* keys.c */
 int kssl_keys_of_session(SSL *ssl, const struct kssl_suite *suite, const SSL_CIPHER *cipher,

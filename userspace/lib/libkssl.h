@@ -41,16 +41,19 @@ void kssl_config_free(struct kssl_config *config);
 int kssl_config_set_cert_file(struct kssl_config *config, const char *cert_chain, const char *key);
 int kssl_config_set_ca_file(struct kssl_config *config, const char *path);
 
-/* Bounds of the protocol version, wire numbers (0x0301 to 0x0304); 0 = default: TLS 1.2 and
+/* Bounds of the protocol version, wire numbers (0x0300 to 0x0304); 0 = default: TLS 1.2 and
  * newer.  TLS 1.1 and 1.0 want to be named, and OpenSSL's security level 0 in the cipher
- * string ("DEFAULT:@SECLEVEL=0"), for their signatures are of MD5 and SHA-1 (RFC 8996). */
+ * string ("DEFAULT:@SECLEVEL=0"), for their signatures are of MD5 and SHA-1 (RFC 8996).
+ * SSL 3.0 wants an OpenSSL that was built with it and a module that was loaded with legacy=1
+ * as well, else there is no handshake, and kssl_error() says what is missing. */
 int kssl_config_set_versions(struct kssl_config *config, int min, int max);
 /* OpenSSL cipher string for TLS <= 1.2, and list for TLS 1.3; NULL = default.
  * What the kernel does not have is left out (KSSL_SUITES); order and security
  * level are OpenSSL's. Its default has AES-GCM, ChaCha20-Poly1305 and, after those
  * with the same key exchange, AES-CBC; AES-CCM, Camellia and ARIA want naming, and
- * from OpenSSL 3.2 on the _8 suites "@SECLEVEL=0" as well. CBC suites use
- * encrypt-then-MAC if the peer agrees. */
+ * from OpenSSL 3.2 on the _8 suites "@SECLEVEL=0" as well, Triple DES and RC4 an OpenSSL
+ * that was built with them, and RC4 legacy=1. CBC suites use encrypt-then-MAC if the peer
+ * agrees. */
 int kssl_config_set_ciphers(struct kssl_config *config, const char *tls12, const char *tls13);
 /* Server: 0 no client certificate, 1 ask, 2 demand. */
 int kssl_config_set_client_cert(struct kssl_config *config, int mode);

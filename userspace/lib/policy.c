@@ -125,12 +125,12 @@ static bool digest_cert(SSL *ssl, uint8_t *digest)
 	return cert && X509_digest(cert, EVP_sha256(), digest, NULL);
 }
 
-/* Encrypt-then-MAC means nothing to AEAD suites (RFC 7366 3). */
-static bool uses_mac(const struct kssl_engine *e)
+/* Encrypt-then-MAC means nothing to AEAD suites and RC4 (RFC 7366 3). */
+static bool uses_cbc(const struct kssl_engine *e)
 {
 	const SSL_CIPHER *cipher = SSL_get_pending_cipher(e->ssl);
 
-	return cipher && !SSL_CIPHER_is_aead(cipher);
+	return cipher && !SSL_CIPHER_is_aead(cipher) && SSL_CIPHER_get_cipher_nid(cipher) != NID_rc4;
 }
 
 /* One that is not shown again, because it was not asked for or not given, is not gone. */
@@ -175,7 +175,7 @@ static const char *check_hello(const struct kssl_engine *e)
 	if (e->identity.ems && !e->hello.ems)
 		return "the extended master secret was dropped at a renegotiation";
 	/* RFC 7366 3.1, also by way of an AEAD suite in between. */
-	if (e->identity.etm_ever && uses_mac(e) && !e->hello.etm)
+	if (e->identity.etm_ever && uses_cbc(e) && !e->hello.etm)
 		return "encrypt-then-MAC was dropped at a renegotiation";
 	return NULL;
 }

@@ -7,8 +7,10 @@
  *   TLS 1.3:  23   0303 length | payload type | tag
  *   CBC:      type version length | IV | payload MAC padding
  *             type version length | IV | payload padding | MAC	(RFC 7366)
+ *   RC4:      type version length | payload MAC
  *
- * Up to TLS 1.0 there is no IV in a record, but the last block of the one before.
+ * Up to TLS 1.0 there is no IV in a record, but the last block of the one before.  RC4 goes on
+ * from record to record.
  */
 #include <errno.h>
 #include <string.h>
@@ -48,9 +50,19 @@ static uint64_t get64(const uint8_t *p)
 	return v;
 }
 
-static bool is_cbc(const struct kssl_shim *shim)
+static bool is_aead(const struct kssl_shim *shim)
 {
-	return shim->suite->protection->hash;
+	return !shim->suite->protection->hash;
+}
+
+static bool is_stream(const struct kssl_shim *shim)
+{
+	return !is_aead(shim) && !kssl_suite_is_cbc(shim->suite);
+}
+
+static bool is_ssl3(const struct kssl_shim *shim)
+{
+	return shim->suite->version == KSSL_SSL30;
 }
 
 /* RFC 8446 5.1 */
@@ -81,7 +93,7 @@ static bool set_aead(struct kssl_shim *shim, const EVP_CIPHER *cipher)
 	return ok && EVP_CipherInit_ex(shim->evp, NULL, NULL, shim->key.key, NULL, shim->seals);
 }
 
-static bool set_cbc(struct kssl_shim *shim, const EVP_CIPHER *cipher)
+static bool set_hmac(struct kssl_shim *shim)
 {
 	const struct kssl_protection *p = shim->suite->protection;
 	OSSL_PARAM params[] = {
@@ -92,9 +104,30 @@ static bool set_cbc(struct kssl_shim *shim, const EVP_CIPHER *cipher)
 
 	shim->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
 	EVP_MAC_free(hmac);
-	return shim->mac && EVP_MAC_init(shim->mac, shim->key.mac_key, shim->key.mac_key_len, params) &&
+	return shim->mac && EVP_MAC_init(shim->mac, shim->key.mac_key, shim->key.mac_key_len, params);
+}
+
+/* To where the key stream has come. */
+static bool skip(struct kssl_shim *shim)
+{
+	uint8_t scrap[256] = { 0 };
+	uint64_t left;
+	bool ok = true;
+	int n;
+
+	for (left = shim->nonce; ok && left; left -= n) {
+		n = left < sizeof(scrap) ? left : sizeof(scrap);
+		ok = EVP_CipherUpdate(shim->evp, scrap, &n, scrap, n);
+	}
+	OPENSSL_cleanse(scrap, sizeof(scrap));
+	return ok;
+}
+
+static bool set_cipher_and_mac(struct kssl_shim *shim, const EVP_CIPHER *cipher)
+{
+	return (is_ssl3(shim) || set_hmac(shim)) &&
 	       EVP_CipherInit_ex(shim->evp, cipher, NULL, shim->key.key, NULL, shim->seals) &&
-	       EVP_CIPHER_CTX_set_padding(shim->evp, 0);
+	       EVP_CIPHER_CTX_set_padding(shim->evp, 0) && (!is_stream(shim) || skip(shim));
 }
 
 /* Return: 0 or -EIO. */
@@ -109,7 +142,8 @@ static int wake(struct kssl_shim *shim)
 		return -EIO;
 	cipher = EVP_CIPHER_fetch(NULL, shim->suite->protection->evp, NULL);
 	shim->evp = EVP_CIPHER_CTX_new();
-	ok = cipher && shim->evp && (is_cbc(shim) ? set_cbc(shim, cipher) : set_aead(shim, cipher));
+	ok = cipher && shim->evp &&
+	     (is_aead(shim) ? set_aead(shim, cipher) : set_cipher_and_mac(shim, cipher));
 	EVP_CIPHER_free(cipher);
 	if (!ok)
 		kssl_shim_rest(shim);
@@ -119,7 +153,7 @@ static int wake(struct kssl_shim *shim)
 /**
  * kssl_shim_set_key() - start anew under a key
  * @shim: zeroed, or in use under another key
- * @key: key; its sequence number is where the shim starts
+ * @key: key; its sequence number, and with RC4 its nonce, is where the shim starts
  * @seal: 1 to seal, 0 to open
  *
  * Return: 0, -EOPNOTSUPP for a suite without row, -EIO. After a failure the shim
@@ -138,6 +172,7 @@ int kssl_shim_set_key(struct kssl_shim *shim, const struct kssl_key *key, int se
 	OPENSSL_cleanse(shim->key.secret, sizeof(shim->key.secret));
 	shim->seals = seal;
 	shim->seq = key->seq;
+	shim->nonce = key->nonce;
 	ret = wake(shim);
 	if (ret)
 		kssl_shim_clear(shim);
@@ -283,7 +318,7 @@ static int open_aead(struct kssl_shim *shim, const uint8_t *record, size_t len, 
 	return plain_len;
 }
 
-/* ---- CBC ---- */
+/* ---- a cipher and a MAC ---- */
 
 static int run_cbc(struct kssl_shim *shim, int seal, const uint8_t *iv, const uint8_t *in, size_t len,
 		   uint8_t *out)
@@ -294,8 +329,37 @@ static int run_cbc(struct kssl_shim *shim, int seal, const uint8_t *iv, const ui
 	       EVP_CipherUpdate(shim->evp, out, &n, in, len) && n == (int)len ? 0 : -EIO;
 }
 
-static int run_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
-		   uint8_t *mac)
+/* RFC 6101 5.2.3.1: hash(key + pad 2 + hash(key + pad 1 + seq, type, length, data)) */
+static int run_mac_ssl3(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
+			uint8_t *mac)
+{
+	const struct kssl_protection *p = shim->suite->protection;
+	const EVP_MD *md = EVP_get_digestbyname(p->hash);
+	/* As many whole digests as go into 48 octets. */
+	size_t pad_len = 48 / p->tag_len * p->tag_len;
+	uint8_t pad[2][48], head[8 + 1 + 2];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int ok;
+
+	memset(pad[0], 0x36, pad_len);
+	memset(pad[1], 0x5c, pad_len);
+	put64(head, shim->seq);
+	head[8] = header[0];
+	put16(head + 9, len);
+	ok = ctx && md && EVP_DigestInit_ex(ctx, md, NULL) &&
+	     EVP_DigestUpdate(ctx, shim->key.mac_key, shim->key.mac_key_len) &&
+	     EVP_DigestUpdate(ctx, pad[0], pad_len) && EVP_DigestUpdate(ctx, head, sizeof(head)) &&
+	     EVP_DigestUpdate(ctx, data, len) && EVP_DigestFinal_ex(ctx, mac, NULL) &&
+	     EVP_DigestInit_ex(ctx, md, NULL) &&
+	     EVP_DigestUpdate(ctx, shim->key.mac_key, shim->key.mac_key_len) &&
+	     EVP_DigestUpdate(ctx, pad[1], pad_len) && EVP_DigestUpdate(ctx, mac, p->tag_len) &&
+	     EVP_DigestFinal_ex(ctx, mac, NULL);
+	EVP_MD_CTX_free(ctx);
+	return ok ? 0 : -EIO;
+}
+
+static int run_hmac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
+		    uint8_t *mac)
 {
 	EVP_MAC_CTX *ctx = EVP_MAC_CTX_dup(shim->mac);
 	uint8_t aad[AAD_MAX];
@@ -306,6 +370,12 @@ static int run_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t 
 
 	EVP_MAC_CTX_free(ctx);
 	return ok ? 0 : -EIO;
+}
+
+static int run_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
+		   uint8_t *mac)
+{
+	return (is_ssl3(shim) ? run_mac_ssl3 : run_hmac)(shim, header, data, len, mac);
 }
 
 static int check_mac(struct kssl_shim *shim, const uint8_t *header, const uint8_t *data, size_t len,
@@ -358,14 +428,17 @@ static int seal_cbc(struct kssl_shim *shim, uint8_t type, const uint8_t *payload
 	return ret ? ret : (int)(KSSL_HEADER_LEN + iv_len + len);
 }
 
-/* Bytes of what is left when padding is taken off; -EBADMSG if it is none. */
-static int strip_padding(const uint8_t *data, size_t len, size_t mac_len)
+/*
+ * Bytes of what is left when padding is taken off; -EBADMSG if it is none.  In SSL 3.0 it is
+ * of at most a block, and means nothing (RFC 6101 5.2.3.2).
+ */
+static int strip_padding(const struct kssl_shim *shim, const uint8_t *data, size_t len, size_t mac_len)
 {
 	size_t padding = data[len - 1] + 1, i;
 
-	if (padding + mac_len > len)
+	if (padding + mac_len > len || (is_ssl3(shim) && padding > block_of(shim)))
 		return -EBADMSG;
-	for (i = 2; i <= padding; i++)
+	for (i = 2; i <= padding && !is_ssl3(shim); i++)
 		if (data[len - i] != data[len - 1])
 			return -EBADMSG;
 	return len - padding - mac_len;
@@ -394,13 +467,53 @@ static int open_cbc(struct kssl_shim *shim, const uint8_t *record, size_t len, u
 	}
 	if (run_cbc(shim, 0, iv_len ? iv : shim->key.iv, body, len, payload))
 		return -EIO;
-	ret = strip_padding(payload, len, is_etm(shim) ? 0 : mac_len);
+	ret = strip_padding(shim, payload, len, is_etm(shim) ? 0 : mac_len);
 	if (ret >= 0 && !is_etm(shim) && check_mac(shim, record, payload, ret, payload + ret))
 		ret = -EBADMSG;
 	if (ret >= 0)
 		chain(shim, body + len);
 	*type = record[0];
 	return ret;
+}
+
+static int seal_stream(struct kssl_shim *shim, uint8_t type, const uint8_t *payload, size_t len,
+		       uint8_t *record)
+{
+	unsigned int mac_len = shim->suite->protection->tag_len;
+	uint8_t *body = record + KSSL_HEADER_LEN;
+	int ret, n;
+
+	record[0] = type;
+	put16(record + 1, record_version(shim));
+	put16(record + 3, len + mac_len);
+	memcpy(body, payload, len);
+	ret = run_mac(shim, record, body, len, body + len);
+	if (ret || !EVP_CipherUpdate(shim->evp, body, &n, body, len + mac_len))
+		return -EIO;
+	shim->nonce += len + mac_len;
+	return KSSL_HEADER_LEN + len + mac_len;
+}
+
+static int open_stream(struct kssl_shim *shim, const uint8_t *record, size_t len, uint8_t *payload,
+		       uint8_t *type)
+{
+	unsigned int mac_len = shim->suite->protection->tag_len;
+	int ret, n;
+
+	if (len < KSSL_HEADER_LEN + mac_len)
+		return -EBADMSG;
+	len -= KSSL_HEADER_LEN;
+	if (!EVP_CipherUpdate(shim->evp, payload, &n, record + KSSL_HEADER_LEN, len))
+		return -EIO;
+	ret = check_mac(shim, record, payload, len - mac_len, payload + len - mac_len);
+	if (ret) {
+		/* Whoever wakes it finds the key stream where it was. */
+		kssl_shim_rest(shim);
+		return ret;
+	}
+	shim->nonce += len;
+	*type = record[0];
+	return len - mac_len;
 }
 
 /* ---- either ---- */
@@ -421,8 +534,9 @@ int kssl_shim_seal(struct kssl_shim *shim, uint8_t type, const uint8_t *payload,
 	int ret = wake(shim);
 
 	if (!ret)
-		ret = is_cbc(shim) ? seal_cbc(shim, type, payload, len, record) :
-				     seal_aead(shim, type, payload, len, record);
+		ret = is_aead(shim) ? seal_aead(shim, type, payload, len, record) :
+		      is_stream(shim) ? seal_stream(shim, type, payload, len, record) :
+					seal_cbc(shim, type, payload, len, record);
 	if (ret >= 0)
 		shim->seq++;
 	return ret;
@@ -445,8 +559,9 @@ int kssl_shim_open(struct kssl_shim *shim, const uint8_t *record, size_t len, ui
 	int ret = wake(shim);
 
 	if (!ret)
-		ret = is_cbc(shim) ? open_cbc(shim, record, len, payload, type) :
-				     open_aead(shim, record, len, payload, type);
+		ret = is_aead(shim) ? open_aead(shim, record, len, payload, type) :
+		      is_stream(shim) ? open_stream(shim, record, len, payload, type) :
+					open_cbc(shim, record, len, payload, type);
 	if (ret >= 0)
 		shim->seq++;
 	return ret;

@@ -28,9 +28,10 @@
  * @key: key; its IV is what the last record left, where records are chained
  * @seals: else it opens
  * @evp: keyed cipher, NULL while the shim rests
- * @mac: keyed HMAC, NULL for an AEAD or while the shim rests
+ * @mac: keyed HMAC, NULL for an AEAD, in SSL 3.0, or while the shim rests
  * @seq: sequence number of the next record
- * @nonce: explicit nonce after that of the last record opened, AEAD only
+ * @nonce: AEAD: explicit nonce after that of the last record opened; RC4: octets of the key
+ *	stream that are spent
  */
 struct kssl_shim {
 	const struct kssl_suite *suite;

@@ -92,6 +92,20 @@ static const struct kssl_protection camellia_256_sha384 = {
 	.evp = "CAMELLIA-256-CBC", .hash = "SHA384", .key_len = 32, .explicit_len = 16, .tag_len = 48,
 };
 
+/* RFC 5246 A.5; forbidden by RFC 8429 and so for those only who name them. */
+static const struct kssl_protection des3_sha = {
+	.evp = "DES-EDE3-CBC", .hash = "SHA1", .key_len = 24, .explicit_len = 8, .tag_len = 20,
+};
+
+/* RFC 5246 A.5; forbidden by RFC 7465, and in the kernel only with legacy=1. */
+static const struct kssl_protection rc4_md5 = {
+	.evp = "RC4", .hash = "MD5", .key_len = 16, .tag_len = 16,
+};
+
+static const struct kssl_protection rc4_sha = {
+	.evp = "RC4", .hash = "SHA1", .key_len = 16, .tag_len = 20,
+};
+
 static const struct kssl_suite suites[] = {
 	/* RFC 5288 3 */
 	{ 0x009c, KSSL_TLS12, "AES128-GCM-SHA256", &aes_128_gcm },
@@ -188,6 +202,44 @@ static const struct kssl_suite suites[] = {
 	{ 0x0045, KSSL_TLS10, "DHE-RSA-CAMELLIA128-SHA", &camellia_128_sha },
 	{ 0x0084, KSSL_TLS10, "CAMELLIA256-SHA", &camellia_256_sha },
 	{ 0x0088, KSSL_TLS10, "DHE-RSA-CAMELLIA256-SHA", &camellia_256_sha },
+	/* RFC 6101 A.6; OpenSSL has Camellia there too, but no elliptic curves */
+	{ 0x002f, KSSL_SSL30, "AES128-SHA", &aes_128_sha },
+	{ 0x0033, KSSL_SSL30, "DHE-RSA-AES128-SHA", &aes_128_sha },
+	{ 0x0035, KSSL_SSL30, "AES256-SHA", &aes_256_sha },
+	{ 0x0039, KSSL_SSL30, "DHE-RSA-AES256-SHA", &aes_256_sha },
+	{ 0x0041, KSSL_SSL30, "CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0045, KSSL_SSL30, "DHE-RSA-CAMELLIA128-SHA", &camellia_128_sha },
+	{ 0x0084, KSSL_SSL30, "CAMELLIA256-SHA", &camellia_256_sha },
+	{ 0x0088, KSSL_SSL30, "DHE-RSA-CAMELLIA256-SHA", &camellia_256_sha },
+	/* Of all versions up to TLS 1.2, those of RFC 8422 not of SSL 3.0 */
+	{ 0x000a, KSSL_SSL30, "DES-CBC3-SHA", &des3_sha },
+	{ 0x000a, KSSL_TLS10, "DES-CBC3-SHA", &des3_sha },
+	{ 0x000a, KSSL_TLS11, "DES-CBC3-SHA", &des3_sha },
+	{ 0x000a, KSSL_TLS12, "DES-CBC3-SHA", &des3_sha },
+	{ 0x0016, KSSL_SSL30, "DHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0x0016, KSSL_TLS10, "DHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0x0016, KSSL_TLS11, "DHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0x0016, KSSL_TLS12, "DHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc008, KSSL_TLS10, "ECDHE-ECDSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc008, KSSL_TLS11, "ECDHE-ECDSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc008, KSSL_TLS12, "ECDHE-ECDSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc012, KSSL_TLS10, "ECDHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc012, KSSL_TLS11, "ECDHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0xc012, KSSL_TLS12, "ECDHE-RSA-DES-CBC3-SHA", &des3_sha },
+	{ 0x0004, KSSL_SSL30, "RC4-MD5", &rc4_md5 },
+	{ 0x0004, KSSL_TLS10, "RC4-MD5", &rc4_md5 },
+	{ 0x0004, KSSL_TLS11, "RC4-MD5", &rc4_md5 },
+	{ 0x0004, KSSL_TLS12, "RC4-MD5", &rc4_md5 },
+	{ 0x0005, KSSL_SSL30, "RC4-SHA", &rc4_sha },
+	{ 0x0005, KSSL_TLS10, "RC4-SHA", &rc4_sha },
+	{ 0x0005, KSSL_TLS11, "RC4-SHA", &rc4_sha },
+	{ 0x0005, KSSL_TLS12, "RC4-SHA", &rc4_sha },
+	{ 0xc007, KSSL_TLS10, "ECDHE-ECDSA-RC4-SHA", &rc4_sha },
+	{ 0xc007, KSSL_TLS11, "ECDHE-ECDSA-RC4-SHA", &rc4_sha },
+	{ 0xc007, KSSL_TLS12, "ECDHE-ECDSA-RC4-SHA", &rc4_sha },
+	{ 0xc011, KSSL_TLS10, "ECDHE-RSA-RC4-SHA", &rc4_sha },
+	{ 0xc011, KSSL_TLS11, "ECDHE-RSA-RC4-SHA", &rc4_sha },
+	{ 0xc011, KSSL_TLS12, "ECDHE-RSA-RC4-SHA", &rc4_sha },
 	/* RFC 8446 B.4 */
 	{ 0x1301, KSSL_TLS13, "TLS_AES_128_GCM_SHA256", &aes_128_gcm },
 	{ 0x1302, KSSL_TLS13, "TLS_AES_256_GCM_SHA384", &aes_256_gcm },
@@ -230,6 +282,15 @@ const char *kssl_suite_name(unsigned int id)
 }
 
 /**
+ * kssl_suite_is_cbc() - is it a block cipher with a MAC beside it?
+ * @suite: row of the table
+ */
+int kssl_suite_is_cbc(const struct kssl_suite *suite)
+{
+	return suite->protection->hash && suite->protection->explicit_len;
+}
+
+/**
  * kssl_suite_is_chained() - is the last block of a record the IV of the next one?
  * @suite: row of the table
  *
@@ -237,7 +298,7 @@ const char *kssl_suite_name(unsigned int id)
  */
 int kssl_suite_is_chained(const struct kssl_suite *suite)
 {
-	return suite->version <= KSSL_TLS10 && suite->protection->hash;
+	return suite->version <= KSSL_TLS10 && kssl_suite_is_cbc(suite);
 }
 
 /**
@@ -328,16 +389,42 @@ static int kernel_speaks(int version, const struct kssl_suite_info *kernel, unsi
 }
 
 /*
- * The caller's own bounds stay where they are tighter; 0 means unbounded.  TLS 1.1 and 1.0
- * are for those only who name them.
+ * Who names SSL 3.0 gets it or a refusal, lest he believe that his peers are served.  OpenSSL
+ * takes a bound that it was built without, and then has no suites.
+ */
+static const char *why_no_ssl3(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count)
+{
+	int max = SSL_get_max_proto_version(ssl);
+	STACK_OF(SSL_CIPHER) *left;
+	int any;
+
+	if (!kernel_speaks(KSSL_SSL30, kernel, count))
+		return "the module speaks SSL 3.0 only if it is loaded with legacy=1";
+	if (!SSL_set_max_proto_version(ssl, KSSL_SSL30))
+		return "this OpenSSL has no SSL 3.0";
+	left = SSL_get1_supported_ciphers(ssl);
+	any = sk_SSL_CIPHER_num(left) > 0;
+	sk_SSL_CIPHER_free(left);
+	SSL_set_max_proto_version(ssl, max);
+	return any ? NULL : "this OpenSSL has no SSL 3.0, or none of its suites at this security level";
+}
+
+/*
+ * The caller's own bounds stay where they are tighter; 0 means unbounded.  What is older than
+ * TLS 1.2 is for those only who name it.
  */
 static int bound_versions(SSL *ssl, int min, int max, const struct kssl_suite_info *kernel,
-			  unsigned int count)
+			  unsigned int count, const char **why)
 {
 	int own_min = SSL_get_min_proto_version(ssl);
 	int own_max = SSL_get_max_proto_version(ssl);
+	const char *no_ssl3 = own_min == KSSL_SSL30 ? why_no_ssl3(ssl, kernel, count) : NULL;
 
-	if (own_min > min || (min == KSSL_TLS12 && own_min >= KSSL_TLS10 &&
+	if (no_ssl3)
+		*why = no_ssl3;
+	if (no_ssl3 || (own_min == KSSL_SSL30 && min > KSSL_TLS12))
+		return -ENOPKG;
+	if (own_min > min || (min == KSSL_TLS12 && own_min >= KSSL_SSL30 &&
 			      kernel_speaks(own_min, kernel, count)))
 		min = own_min;
 	if (own_max && own_max < max)
@@ -349,25 +436,41 @@ static int bound_versions(SSL *ssl, int min, int max, const struct kssl_suite_in
 	return 0;
 }
 
+static int offers_rc4(SSL *ssl)
+{
+	STACK_OF(SSL_CIPHER) *offered = SSL_get_ciphers(ssl);
+	int i;
+
+	for (i = 0; i < sk_SSL_CIPHER_num(offered); i++)
+		if (SSL_CIPHER_get_cipher_nid(sk_SSL_CIPHER_value(offered, i)) == NID_rc4)
+			return 1;
+	return 0;
+}
+
 /**
  * kssl_suite_narrow() - offer only what the kernel and the shim both carry
  * @ssl: before its handshake
  * @kernel: rows of KSSL_SUITES
  * @count: how many
+ * @why: (out) after -ENOPKG the sentence
  *
  * Return: 0, -ENOMEM, or -ENOPKG if nothing of the configured suites is left.
  */
-int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count)
+int kssl_suite_narrow(SSL *ssl, const struct kssl_suite_info *kernel, unsigned int count,
+		      const char **why)
 {
 	char *tls12 = list_names(ssl, KSSL_TLS12, kernel, count);
 	char *tls13 = list_names(ssl, KSSL_TLS13, kernel, count);
 	int ret = -ENOMEM;
 
+	*why = "the kernel has none of the configured cipher suites";
 	if (tls12 && tls13) {
 		ret = -ENOPKG;
+		if (!tls12[0] && offers_rc4(ssl))
+			*why = "the kernel has RC4 only if the module is loaded with legacy=1, and no other suite";
 		if (tls12[0] || tls13[0])
 			ret = bound_versions(ssl, tls12[0] ? KSSL_TLS12 : KSSL_TLS13,
-					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12, kernel, count);
+					     tls13[0] ? KSSL_TLS13 : KSSL_TLS12, kernel, count, why);
 		/*
 		 * Of these OpenSSL knows what older versions have.  It refuses an empty list for
 		 * TLS 1.2, and there it does not matter.
