@@ -92,7 +92,8 @@ static int put_dir(struct sk_buff *skb, int attr, const struct kssl_dir_status *
 	    nla_put_u32(skb, KSSL_A_DIR_EPOCH, dir->epoch) ||
 	    nla_put_u64_64bit(skb, KSSL_A_DIR_SEQ, dir->seq, KSSL_A_DIR_PAD) ||
 	    nla_put_u64_64bit(skb, KSSL_A_DIR_RECORDS, dir->records, KSSL_A_DIR_PAD) ||
-	    nla_put_u64_64bit(skb, KSSL_A_DIR_BYTES, dir->bytes, KSSL_A_DIR_PAD))
+	    nla_put_u64_64bit(skb, KSSL_A_DIR_BYTES, dir->bytes, KSSL_A_DIR_PAD) ||
+	    nla_put_u16(skb, KSSL_A_DIR_MAX_PAYLOAD, dir->max_payload))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
