@@ -842,6 +842,7 @@ enum kssl_cmd {
  * @KSSL_A_STATS: nested, enum kssl_attr_stats
  * @KSSL_A_REQUEST: u32, how the last KSSL_RENEGOTIATE stands, as getsockopt() tells; none:
  *	there was none
+ * @KSSL_A_PAD_TO: u32, as in struct kssl_policy; none: records are not padded
  */
 enum kssl_attr {
 	KSSL_A_UNSPEC,
@@ -886,9 +887,10 @@ enum kssl_attr {
 	KSSL_A_EVENT,
 	KSSL_A_STATS,
 	KSSL_A_REQUEST,
+	KSSL_A_PAD_TO,
 };
 
-#define KSSL_A_MAX		KSSL_A_REQUEST
+#define KSSL_A_MAX		KSSL_A_PAD_TO
 
 /* KSSL_A_STATE */
 #define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
