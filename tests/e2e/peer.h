@@ -30,6 +30,8 @@
  * @cert: name of its certificate in the directory of certificates; NULL: a
  *	client has none, a server has "ecdsa", or that of NSS "rsa"
  * @wants_cert: a server that demands a certificate of ours
+ * @record_limit: content of the longest record it takes (GnuTLS), or what of it is
+ *	protected (NSS); of an OpenSSL client its max_fragment_length; 0: as it comes
  * @options: further ones, ended by NULL
  */
 struct peer_setup {
@@ -41,6 +43,7 @@ struct peer_setup {
 	const char *suite;
 	const char *cert;
 	int wants_cert;
+	unsigned int record_limit;
 	const char *options[PEER_OPTIONS_MAX];
 };
 

@@ -207,7 +207,8 @@ static void padding(struct kunit *test)
 /* Sealed: content and type come to a multiple, or to the limit. */
 static void padded_to(struct kunit *test)
 {
-	static const u16 limits[] = { 63, 64, 511, 16384 }, multiples[] = { 2, 16, 100, 4096, 16384 };
+	static const u16 multiples[] = { 2, 16, 100, 4096, 16384 };
+	static const u16 limits[] = { 63, 64, 511, 16384 };
 	struct kssl_epoch *e = epoch_of_suite(test, 0x1301, 0x0304, 0);
 	u8 *content = buffer(test, KSSL_MAX_PAYLOAD), *record = buffer(test, KSSL_RECORD_MAX);
 	unsigned int i, j, k;
@@ -235,7 +236,8 @@ static void padded_to(struct kunit *test)
 	/* where records have none of their own, there is none */
 	e = epoch_of_suite(test, 0xc02f, 0x0303, 0);
 	kssl_epoch_set_padding(e, 4096);
-	KUNIT_EXPECT_EQ(test, seal(test, e, 0, 0, 23, content, 1, record, 0), 5 + 8 + 1 + 16);
+	KUNIT_EXPECT_EQ(test, seal(test, e, 0, 0, 23, content, 1, record, 0),
+			5 + 8 + 1 + 16);
 }
 
 /* Any octet but zero is a type; whether it is a legal one, others decide. */

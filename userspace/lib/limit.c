@@ -18,6 +18,14 @@ static unsigned int most_of(int version)
 	return KSSL_MAX_PAYLOAD + (version >= KSSL_TLS13);
 }
 
+/* Content within a limit. */
+static unsigned int payload_of(int version, unsigned int limit)
+{
+	unsigned int most = most_of(version);
+
+	return (limit < most ? limit : most) - (most - KSSL_MAX_PAYLOAD);
+}
+
 /* Is max_fragment_length in force, at this handshake or since one that is resumed? */
 static unsigned int fragment_of(SSL *ssl)
 {
@@ -75,9 +83,11 @@ static int take_limit(SSL *ssl, unsigned int type, unsigned int context, const u
 	if (!(context & SSL_EXT_CLIENT_HELLO) && e->hello.fragment)
 		return refuse(e, alert, SSL_AD_ILLEGAL_PARAMETER,
 			      "the server answered with both record_size_limit and max_fragment_length");
-	/* What OpenSSL itself still protects; up to TLS 1.2 that is short. */
-	if (SSL_version(ssl) >= KSSL_TLS13 && limit <= KSSL_MAX_PAYLOAD)
-		SSL_set_split_send_fragment(ssl, limit - 1);
+	/*
+	 * For what OpenSSL still sends by itself.  Up to TLS 1.2 nearly all of that is not under
+	 * protection, where it need not be so (RFC 8449 4); but GnuTLS wants it.
+	 */
+	SSL_set_split_send_fragment(ssl, payload_of(SSL_version(ssl), limit));
 	return 1;
 }
 
@@ -108,13 +118,6 @@ int kssl_limit_arm(SSL_CTX *ctx)
 
 /* ---- keys ---- */
 
-static unsigned int payload_of(const struct kssl_engine *e, unsigned int limit)
-{
-	unsigned int most = most_of(SSL_version(e->ssl));
-
-	return (limit < most ? limit : most) - (most - KSSL_MAX_PAYLOAD);
-}
-
 /**
  * kssl_limit_keys() - set what the handshake that runs has led to
  * @e: engine
@@ -124,10 +127,11 @@ static unsigned int payload_of(const struct kssl_engine *e, unsigned int limit)
 void kssl_limit_keys(const struct kssl_engine *e, struct kssl_key *rx, struct kssl_key *tx)
 {
 	const uint16_t *limit = e->hello.limit;
+	int version = SSL_version(e->ssl);
 
 	if (limit[0] && limit[1]) {
-		rx->max_payload = payload_of(e, limit[e->server]);
-		tx->max_payload = payload_of(e, limit[!e->server]);
+		rx->max_payload = payload_of(version, limit[e->server]);
+		tx->max_payload = payload_of(version, limit[!e->server]);
 	} else {
 		rx->max_payload = tx->max_payload = fragment_of(e->ssl);
 	}
