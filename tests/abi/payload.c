@@ -39,7 +39,7 @@ static void open_limited(struct conn *c, unsigned int tx, unsigned int rx)
 }
 
 /* The same with a helper, after its handshake. */
-static void open_attended(struct conn *c, const struct kssl_policy *policy, unsigned int tx)
+static void open_attended(struct conn *c, const struct kssl_policy *policy, unsigned int tx, unsigned int rx)
 {
 	struct batch *b = batch_new();
 	struct kssl_key key;
@@ -50,7 +50,7 @@ static void open_attended(struct conn *c, const struct kssl_policy *policy, unsi
 	c->peer.tx = is_13() ? make_secret_keys(2) : make_keys(2);
 	key = limited(&c->peer.rx, tx);
 	batch_add(b, KSSL_OP_TX_KEY, 0, &key, sizeof(key));
-	key = limited(&c->peer.tx, OTHER);
+	key = limited(&c->peer.tx, rx);
 	control_op(c->control, KSSL_OP_HOLD);
 	peer_write(&c->peer, "\26\3\1\0\5\1\0\0\1\0", 10);
 	expect_message(c->control, KSSL_MSG_RAW, HANDSHAKE, "\26\3\1\0\5\1\0\0\1\0", 10);
@@ -130,7 +130,7 @@ static void sending_batch(void)
 	struct batch *b = batch_new();
 	struct conn c;
 
-	open_attended(&c, &(struct kssl_policy){ 0 }, LIMIT);
+	open_attended(&c, &(struct kssl_policy){ 0 }, LIMIT, OTHER);
 	batch_record(b, HANDSHAKE, content, LIMIT);
 	batch_record(b, HANDSHAKE, content, LIMIT + 1);
 	FAILS(batch_write(b, c.control), EINVAL);
@@ -176,7 +176,7 @@ static void key_update(void)
 	struct conn c;
 	int i;
 
-	open_attended(&c, &updates, LIMIT);
+	open_attended(&c, &updates, LIMIT, OTHER);
 	for (i = 0; i < 3; i++) {
 		peer_send_update(&c.peer, UPDATE_REQUESTED);
 		peer_send_pattern(&c.peer, 0, OTHER, OTHER);
@@ -236,7 +236,7 @@ static void receiving_control(void)
 	uint8_t content[OTHER + 1] = { 1 };
 	struct conn c;
 
-	open_attended(&c, &(struct kssl_policy){ 0 }, LIMIT);
+	open_attended(&c, &(struct kssl_policy){ 0 }, LIMIT, OTHER);
 	peer_send(&c.peer, HANDSHAKE, content, OTHER);
 	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, content, OTHER);
 	control_op(c.control, KSSL_OP_CONTINUE);
@@ -244,6 +244,29 @@ static void receiving_control(void)
 	expect_event(c.control, KSSL_EV_FAILED);
 	EQ(error_of(c.fd).err, EMSGSIZE);
 	peer_expect_alert(&c.peer, FATAL, RECORD_OVERFLOW);
+}
+
+/* Messages take more records where these are short: that is not held against the peer. */
+static void receiving_in_pieces(void)
+{
+	struct kssl_policy policy = { .useless_max = 2 };
+	uint8_t content[KSSL_PAYLOAD_MIN] = { 1 };
+	struct conn c;
+	int i;
+
+	open_attended(&c, &policy, LIMIT, KSSL_PAYLOAD_MIN);
+	/* a ticket of 640 octets */
+	content[0] = NEW_SESSION_TICKET;
+	content[2] = 640 >> 8;
+	content[3] = 640 & 0xff;
+	for (i = 0; i < 10; i++) {
+		peer_send(&c.peer, HANDSHAKE, content, sizeof(content));
+		expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, content, sizeof(content));
+		control_op(c.control, KSSL_OP_CONTINUE);
+	}
+	peer_send(&c.peer, HANDSHAKE, content, 644 % KSSL_PAYLOAD_MIN);
+	expect_event(c.control, KSSL_EV_FAILED);
+	EQ(error_of(c.fd).err, EDQUOT);
 }
 
 /* The longest that may be within the limit, and not authentic; and one that cannot be. */
@@ -391,7 +414,7 @@ static void padding_next_key(void)
 	uint8_t content[RECORD_MAX], type;
 	struct conn c;
 
-	open_attended(&c, &policy, LIMIT);
+	open_attended(&c, &policy, LIMIT, OTHER);
 	send_pattern(c.fd, 0, 10);
 	EQ(take_padded(&c, 64, &type, content), 10);
 	peer_send_update(&c.peer, UPDATE_REQUESTED);
@@ -422,6 +445,7 @@ static const struct test tests[] = {
 	{ "key_update", WITH_SECRETS, key_update },
 	{ "receiving", PROTECTIONS, receiving },
 	{ "receiving_control", VERSIONS, receiving_control },
+	{ "receiving_in_pieces", ONLY_13, receiving_in_pieces },
 	{ "receiving_undecrypted", PROTECTIONS, receiving_undecrypted },
 	{ "receiving_padded", ONLY_13, receiving_padded },
 	{ "bad_limits", VERSIONS, bad_limits },

@@ -220,6 +220,10 @@ static void ranges(void)
 	p.lookahead = 1;
 	p.message_max = 1;
 	SYS(set_policy(c.fd, &p));
+	EQ(policy_of(c.fd).pad_to, 16384);
+	/* the reference wants none that it has not asked for */
+	p.pad_to = 0;
+	SYS(set_policy(c.fd, &p));
 	conn_hand_over(&c);
 	send_pattern(c.fd, 0, 30000);
 	peer_expect_pattern(&c.peer, 0, 30000);

@@ -517,6 +517,34 @@ static void beyond(void)
 	drop_all();
 }
 
+static int move_to(SSL *ssl, int *alert, void *arg)
+{
+	*alert = SSL_AD_INTERNAL_ERROR;
+	return SSL_set_SSL_CTX(ssl, arg) ? SSL_CLIENT_HELLO_SUCCESS : SSL_CLIENT_HELLO_ERROR;
+}
+
+/* One that the server moves to, for the name say, answers if it was prepared; else there is no limit. */
+static void further_context(void)
+{
+	int prepared;
+
+	for (prepared = 0; prepared < 2; prepared++) {
+		SSL_CTX *other = new_ctx("rsa");
+
+		if (prepared)
+			GIVES(kssl_prepare_ssl_ctx(other), 0);
+		make_ctxs();
+		SSL_CTX_set_client_hello_cb(ends[1].ctx, move_to, other);
+		make(0, 512, NULL);
+		make(1, 700, NULL);
+		shake_well();
+		CHECK(SSL_get_SSL_CTX(kssl_engine_ssl(ends[1].e)) == other);
+		expect_limits(prepared ? content(700) : 0, prepared ? content(512) : 0);
+		drop_all();
+		SSL_CTX_free(other);
+	}
+}
+
 static int forget(SSL *ssl, void *arg)
 {
 	(void)arg;
@@ -560,6 +588,7 @@ int main(int argc, char **argv)
 		{ "both offered", over | OVER_VERSIONS, both_offered },
 		{ "refusals", over | OVER_VERSIONS, refusals },
 		{ "beyond", over | OVER_VERSIONS, beyond },
+		{ "further context", over | OVER_VERSIONS, further_context },
 		{ "disobedience", over | OVER_TLS13, disobedience },
 		{ 0 },
 	};

@@ -322,12 +322,13 @@ struct kssl_error {
  * @lookahead: bytes opened ahead of the reader (65536, at most 1 MiB)
  * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
  * @flight_max: bytes of handshake messages of the peer in one handshake (262144);
- *	a record counts as 256 at least
+ *	a record counts as 256 at least, or as what it may hold
  * @starts_max: renegotiations that the peer may start in @starts_ms (600); those that
  *	the helper has asked for do not count
  * @starts_ms: see there (60000)
  * @useless_max: handshake records outside of a renegotiation, such as KeyUpdates and
- *	tickets, in @starts_ms with no application data in between, either way (64)
+ *	tickets, in @starts_ms with no application data in between, either way (64); more
+ *	where they may not hold 256 bytes
  * @tx_soft: records under one sending key until a new one is asked for
  * @tx_hard: records of application data under one sending key, then EKEYEXPIRED
  * @rx_soft: likewise, receiving
