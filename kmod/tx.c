@@ -39,12 +39,9 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 
 /* ---- seal ---- */
 
-/* Longest suffix but for padding that was asked for: a MAC of SHA-384 and a block. */
-#define SUFFIX_PIECE	(48 + 16)
-
 /*
  * Room for what sealing puts behind a content of @payload_len; bytes of it, or -errno.
- * In one piece, but for padding that was asked for.
+ * In one piece, but for long padding where memory has only single pages.
  */
 static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
 			  unsigned int payload_len)
@@ -55,8 +52,7 @@ static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
 	while (reserved < len) {
 		struct page *page;
 		unsigned int offset, left = len - reserved;
-		int n = kssl_buf_reserve(buf, min_t(unsigned int, left, SUFFIX_PIECE), left, true,
-					 &page, &offset);
+		int n = kssl_buf_reserve(buf, left, left, true, &page, &offset);
 
 		if (n < 0) {
 			kssl_buf_trim(buf, reserved);
