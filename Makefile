@@ -95,12 +95,15 @@ e2e_tests := $(call programs,tests/e2e)
 run_tests := $(call programs,tests/run)
 daemon_tests := $(call programs,tests/daemon)
 
+# Into programs that are peers.
+preloads := $(patsubst %.c,build/%.so,$(wildcard tests/e2e/preload/*.c))
+
 # As much of Java as JSSE needs, where there is a Java.
 jsse := $(if $(shell command -v jlink),build/tests/e2e/java/Jsse.class)
 
 userspace: $(out)/kssl-ctl $(if $(lib_objects),$(out)/libkssl.a $(out)/libkssl.so) $(if $(perf_objects),$(out)/kssl-perf)
 userspace: $(out)/kssl-run $(out)/libkssl-run.so
-tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) $(daemon_tests) build/tests/e2e/preload/still.so $(jsse)
+tests: $(abi_tests) $(e2e_tests) $(faults_tests) $(run_tests) $(daemon_tests) $(preloads) $(jsse)
 userspace: $(out)/kssld
 print-%:
 	@echo $($*)

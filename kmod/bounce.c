@@ -8,7 +8,7 @@
 #include "kssl.h"
 
 /* A short record costs the helper as much as this one, so it counts as much. */
-#define FLIGHT_MIN	256
+#define RECORD_MIN	256
 
 /**
  * kssl_bounce_to_helper() - hand a record to the helper and hold receiving
@@ -123,12 +123,14 @@ static bool was_asked_for(struct kssl_rx *rx, const struct contents *c)
 static const char *too_much(struct kssl_sock *ctx, unsigned int len, const struct contents *c)
 {
 	struct kssl_rx *rx = &ctx->rx;
+	/* But who is not allowed longer ones has to have more of them. */
+	unsigned int least = min_t(unsigned int, RECORD_MIN, rx->dir.epoch->max_payload);
 	bool running = kssl_sock_in_handshake(ctx) || ctx->awaits || rx->expects;
 
 	age_counts(ctx);
 	if (!running)
 		rx->flight = 0;
-	rx->flight += max_t(unsigned int, len, FLIGHT_MIN);
+	rx->flight += max(len, least);
 	if (rx->flight > ctx->policy.flight_max)
 		return "the peer's handshake is too long";
 	if (running)
@@ -138,7 +140,8 @@ static const char *too_much(struct kssl_sock *ctx, unsigned int len, const struc
 		return "the peer starts renegotiations too often";
 	if (!c->starts && !was_asked_for(rx, c))
 		rx->useless++;
-	return rx->useless > ctx->policy.useless_max ? "too many control records in a row" : NULL;
+	return rx->useless > (u64)ctx->policy.useless_max * DIV_ROUND_UP(RECORD_MIN, least) ?
+	       "too many control records in a row" : NULL;
 }
 
 static void fail(struct kssl_sock *ctx, int err, const char *text)

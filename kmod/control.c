@@ -522,7 +522,12 @@ static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8
 
 	if (!buf)
 		return -ENOMEM;
-	ret = b->tx.closed ? -EPIPE : kssl_buf_add(buf, payload, len);
+	if (b->tx.closed)
+		ret = -EPIPE;
+	else if (e && len > e->max_payload)
+		ret = -EINVAL;
+	else
+		ret = kssl_buf_add(buf, payload, len);
 	if (!ret && e)
 		ret = kssl_tx_seal(ctx, &b->tx, buf, type);
 	else if (!ret)
@@ -559,6 +564,7 @@ static int stage_tx_key(struct kssl_sock *ctx, struct batch *b)
 	if (b->tx.epoch && (e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && !ctx->tx.hold &&
 	    kssl_policy_does_updates(ctx))
 		return -EINVAL;
+	kssl_epoch_set_padding(e, ctx->policy.pad_to);
 	b->tx.epoch = e;
 	b->tx.plain = false;
 	return 0;

@@ -35,14 +35,30 @@ static int aead_setup(struct kssl_epoch *e, const struct kssl_key *key)
 	return kssl_crypt_aead_setup(e, key->key);
 }
 
+static unsigned int inner_type_len(const struct kssl_epoch *e)
+{
+	return !!(e->ver->flags & KSSL_V_INNER_TYPE);
+}
+
+/* Zeros behind content and type (RFC 8446 5.4), which the limit counts too (RFC 8449 4). */
+static unsigned int padding_len(const struct kssl_epoch *e, unsigned int payload_len)
+{
+	unsigned int padded;
+
+	if (!e->pad_to)
+		return 0;
+	padded = min(roundup(payload_len + 1, e->pad_to), e->max_payload + 1U);
+	return padded - (payload_len + 1);
+}
+
 static unsigned int aead_suffix_len(const struct kssl_epoch *e, unsigned int payload_len)
 {
-	return e->suite->cipher->tag_len + !!(e->ver->flags & KSSL_V_INNER_TYPE);
+	return inner_type_len(e) + padding_len(e, payload_len) + e->suite->cipher->tag_len;
 }
 
 static bool aead_legal_len(const struct kssl_epoch *e, unsigned int body_len)
 {
-	return body_len >= e->prefix_len + aead_suffix_len(e, 0);
+	return body_len >= e->prefix_len + inner_type_len(e) + e->suite->cipher->tag_len;
 }
 
 static void make_nonce(struct kssl_epoch *e, u64 seq, const u8 *explicit)
@@ -118,16 +134,18 @@ static int strip_padding(struct scatterlist *dst, unsigned int aad_len, unsigned
 static int aead_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefix,
 		     struct scatterlist *sg, unsigned int payload_len)
 {
-	unsigned int len = payload_len;
+	unsigned int padding = padding_len(e, payload_len);
+	unsigned int len = payload_len + inner_type_len(e) + padding;
 	u8 outer = type;
 
-	if (e->ver->flags & KSSL_V_INNER_TYPE) {
+	if (inner_type_len(e)) {
 		outer = KSSL_TYPE_APPLICATION_DATA;
 		scatterwalk_map_and_copy(&type, sg + 1, payload_len, 1, 1);
-		len++;
 	}
+	if (padding)
+		sg_zero_buffer(sg + 1, sg_nents(sg + 1), padding, payload_len + 1);
 	kssl_record_build(prefix, outer, e->ver->record_wire,
-			  e->prefix_len + payload_len + aead_suffix_len(e, payload_len));
+			  e->prefix_len + len + e->suite->cipher->tag_len);
 	if (e->prefix_len)
 		put_unaligned_be64(nonce, prefix + KSSL_HEADER_LEN);
 	make_nonce(e, seq, prefix + KSSL_HEADER_LEN);
@@ -150,7 +168,7 @@ static int aead_seal(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *pref
  * Return:
  * * >=0 - bytes of content, which may be shorter than what was written to @dst
  * * %-EBADMSG - not authentic
- * * %-EMSGSIZE - content longer than allowed (RFC 5246 6.2.1, RFC 8446 5.4)
+ * * %-EMSGSIZE - content longer than allowed (RFC 5246 6.2.1, RFC 8446 5.4, RFC 8449 4)
  * * %-EPROTO - no content type inside (RFC 8446 5.4)
  */
 static int aead_open(struct kssl_epoch *e, u64 seq, const u8 *prefix,
@@ -170,13 +188,13 @@ static int aead_open(struct kssl_epoch *e, u64 seq, const u8 *prefix,
 	if (ret)
 		return ret;
 
-	if (e->ver->flags & KSSL_V_INNER_TYPE) {
-		/* RFC 8446 5.4: content, type and padding are 2^14 + 1 at most */
-		if (len > KSSL_MAX_PAYLOAD + 1)
+	if (inner_type_len(e)) {
+		/* RFC 8446 5.4, RFC 8449 4: content, type and padding */
+		if (len > e->max_payload + 1)
 			return -EMSGSIZE;
 		return strip_padding(dst, e->aad_len, len, type);
 	}
-	return len > KSSL_MAX_PAYLOAD ? -EMSGSIZE : len;
+	return len > e->max_payload ? -EMSGSIZE : len;
 }
 
 const struct kssl_fmt kssl_fmt_aead = {

@@ -305,13 +305,14 @@ static int cbc_open(struct kssl_epoch *e, u64 seq, const u8 *prefix, struct scat
 			  check_mac_and_padding(e, seq, *type, dst, len);
 	if (ret >= 0 && is_chained(e))
 		memcpy(e->residue, last, block_of(e));
-	return ret > KSSL_MAX_PAYLOAD ? -EMSGSIZE : ret;
+	return ret > e->max_payload ? -EMSGSIZE : ret;
 }
 
 const struct kssl_fmt kssl_fmt_cbc = {
 	.setup = cbc_setup,
 	.teardown = kssl_crypt_cbc_teardown,
 	.suffix_len = cbc_suffix_len,
+	.max_padding = PADDING_MAX,
 	.legal_len = cbc_legal_len,
 	.seal = cbc_seal,
 	.open = cbc_open,

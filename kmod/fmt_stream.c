@@ -86,7 +86,7 @@ static int rc4_open(struct kssl_epoch *e, u64 seq, const u8 *prefix, struct scat
 	memzero_explicit(wanted, sizeof(wanted));
 	if (ret)
 		return ret;
-	return len > KSSL_MAX_PAYLOAD ? -EMSGSIZE : len;
+	return len > e->max_payload ? -EMSGSIZE : len;
 }
 
 const struct kssl_fmt kssl_fmt_stream = {

@@ -65,6 +65,7 @@ void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx)
 	note->error = ctx->error;
 	note->has_request = ctx->request_id && ctx->request_what != KSSL_ASK_EXPORTER;
 	note->request = ctx->request;
+	note->pad_to = ctx->policy.pad_to;
 	fill_address(&note->local, ctx->sk, false);
 	fill_address(&note->peer, ctx->sk, true);
 	kssl_status_fill(ctx, &note->status);
@@ -92,7 +93,8 @@ static int put_dir(struct sk_buff *skb, int attr, const struct kssl_dir_status *
 	    nla_put_u32(skb, KSSL_A_DIR_EPOCH, dir->epoch) ||
 	    nla_put_u64_64bit(skb, KSSL_A_DIR_SEQ, dir->seq, KSSL_A_DIR_PAD) ||
 	    nla_put_u64_64bit(skb, KSSL_A_DIR_RECORDS, dir->records, KSSL_A_DIR_PAD) ||
-	    nla_put_u64_64bit(skb, KSSL_A_DIR_BYTES, dir->bytes, KSSL_A_DIR_PAD))
+	    nla_put_u64_64bit(skb, KSSL_A_DIR_BYTES, dir->bytes, KSSL_A_DIR_PAD) ||
+	    nla_put_u16(skb, KSSL_A_DIR_MAX_PAYLOAD, dir->max_payload))
 		return -EMSGSIZE;
 	nla_nest_end(skb, nest);
 	return 0;
@@ -150,6 +152,7 @@ static int put_session(struct sk_buff *skb, const struct kssl_note *note, unsign
 	    nla_put_u64_64bit(skb, KSSL_A_HOLD_MAX, s->hold_max_ns, KSSL_A_PAD) ||
 	    nla_put_u8(skb, KSSL_A_WAITS, s->waits) ||
 	    (note->has_request && nla_put_u32(skb, KSSL_A_REQUEST, note->request)) ||
+	    (note->pad_to > 1 && nla_put_u32(skb, KSSL_A_PAD_TO, note->pad_to)) ||
 	    (note->has_session && nla_put_u32(skb, KSSL_A_SESSION_FLAGS, note->session_flags)) ||
 	    (note->alpn[0] && nla_put_string(skb, KSSL_A_ALPN, note->alpn)) ||
 	    nla_put_u64_64bit(skb, KSSL_A_AGE, (u64)(jiffies - since) * MSEC_PER_SEC / HZ,

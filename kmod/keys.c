@@ -20,7 +20,8 @@ static int check_key(const struct kssl_key *key, const struct kssl_suite *suite)
 	    key->iv_len != kssl_suite_iv_len(suite) ||
 	    key->mac_key_len != kssl_suite_mac_key_len(suite))
 		return -EINVAL;
-	if (memchr_inv(key->reserved2, 0, sizeof(key->reserved2)))
+	if (key->reserved2 || key->reserved3 || key->max_payload > KSSL_MAX_PAYLOAD ||
+	    (key->max_payload && key->max_payload < KSSL_PAYLOAD_MIN))
 		return -EINVAL;
 	/* RC4 has to be run up to there. */
 	if (suite->cipher->fmt == &kssl_fmt_stream && key->nonce > KSSL_RC4_SPENT_MAX)
@@ -85,6 +86,7 @@ struct kssl_epoch *kssl_epoch_new(const struct kssl_key *key)
 	e->suite = suite;
 	e->ver = kssl_version_find(suite->version);
 	e->flags = key->flags;
+	e->max_payload = key->max_payload ?: KSSL_MAX_PAYLOAD;
 	ret = suite->cipher->fmt->setup(e, key);
 	if (!ret)
 		ret = keep_secret(e, key);
@@ -140,6 +142,7 @@ struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e)
 		.key_len = e->suite->cipher->key_len,
 		.iv_len = kssl_suite_iv_len(e->suite),
 		.secret_len = e->secret_len,
+		.max_payload = e->max_payload,
 	};
 	int ret;
 
@@ -150,7 +153,21 @@ struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e)
 		ret = expand_label(e, key.secret, "iv", key.iv, key.iv_len);
 	next = ret ? ERR_PTR(ret) : kssl_epoch_new(&key);
 	memzero_explicit(&key, sizeof(key));
+	if (!IS_ERR(next))
+		next->pad_to = e->pad_to;
 	return next;
+}
+
+/**
+ * kssl_epoch_set_padding() - pad records from now on
+ * @e: sending epoch
+ * @pad_to: struct kssl_policy.pad_to; ignored where records have no padding of their own
+ *
+ * Context: Caller holds tx.lock, or is the only one who knows @e.
+ */
+void kssl_epoch_set_padding(struct kssl_epoch *e, unsigned int pad_to)
+{
+	e->pad_to = (e->ver->flags & KSSL_V_INNER_TYPE) && pad_to > 1 ? pad_to : 0;
 }
 
 /**

@@ -257,6 +257,7 @@ struct kssl_note {
 	u8 state;
 	bool has_request;
 	int request;			/* KSSL_A_REQUEST */
+	u32 pad_to;
 	bool has_session;
 	u32 session_flags;
 	unsigned long attached;		/* jiffies */

@@ -22,7 +22,7 @@ int kssl_policy_check(const struct kssl_policy *policy)
 			  KSSL_POLICY_INSECURE_EOF | KSSL_POLICY_HALF_CLOSE |
 			  KSSL_POLICY_SPLIT_EMPTY | KSSL_POLICY_NO_SPLIT;
 
-	if (policy->flags & ~known || policy->reserved)
+	if (policy->flags & ~known || policy->pad_to > KSSL_MAX_PAYLOAD)
 		return -EINVAL;
 	/* The length field of a message has three octets. */
 	if (policy->lookahead > KSSL_LOOKAHEAD_MAX || policy->message_max >= 1 << 24)
@@ -102,6 +102,7 @@ void kssl_policy_new_key(struct kssl_sock *ctx, struct kssl_dir *dir)
 	set_limits(ctx, dir);
 	if (dir != &ctx->tx.dir)
 		return;
+	kssl_epoch_set_padding(dir->epoch, ctx->policy.pad_to);
 	ctx->rekey = 0;
 	ctx->rekey_request = false;
 	start_key_clock(ctx);
@@ -133,6 +134,8 @@ void kssl_policy_set(struct kssl_sock *ctx, const struct kssl_policy *policy)
 	start_key_clock(ctx);
 	set_limits(ctx, &ctx->tx.dir);
 	set_limits(ctx, &ctx->rx.dir);
+	if (ctx->tx.dir.epoch)
+		kssl_epoch_set_padding(ctx->tx.dir.epoch, p->pad_to);
 }
 
 /* ---- new keys ---- */

@@ -57,6 +57,20 @@ int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_
 	return h->body_len ? 0 : -EPROTO;
 }
 
+/*
+ * Where less was agreed on than what the protocol allows, what cannot be within it is not
+ * even to be decrypted (RFC 6066 4).
+ */
+static unsigned int longest_body(const struct kssl_epoch *e)
+{
+	const struct kssl_cipher *cipher = e->suite->cipher;
+
+	if (e->max_payload == KSSL_MAX_PAYLOAD)
+		return KSSL_MAX_PAYLOAD + e->ver->max_expansion;
+	return e->prefix_len + e->max_payload + !!(e->ver->flags & KSSL_V_INNER_TYPE) +
+	       cipher->tag_len + cipher->fmt->max_padding;
+}
+
 /**
  * kssl_record_parse() - parse the header of a protected record
  * @wire: KSSL_HEADER_LEN octets
@@ -65,7 +79,7 @@ int kssl_record_parse_plain(const u8 *wire, bool allow_ssl2, struct kssl_record_
  *
  * Return:
  * * %0 - @h is set; the body is of a length that its format can have
- * * %-EMSGSIZE - longer than allowed (RFC 5246 6.2.3, RFC 8446 5.2)
+ * * %-EMSGSIZE - longer than allowed (RFC 5246 6.2.3, RFC 8446 5.2, RFC 6066 4)
  * * %-EPROTO - content type not legal (RFC 8446 5.2: the outer one is 23)
  * * %-EPROTONOSUPPORT - version octets of another version
  * * %-EBADMSG - too short to have been sealed, or not whole blocks
@@ -84,7 +98,7 @@ int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_re
 	}
 	if ((ver->flags & KSSL_V_STRICT_VERSION) && h->version != ver->record_wire)
 		return -EPROTONOSUPPORT;
-	if (h->body_len > KSSL_MAX_PAYLOAD + ver->max_expansion)
+	if (h->body_len > longest_body(e))
 		return -EMSGSIZE;
 	return e->suite->cipher->fmt->legal_len(e, h->body_len) ? 0 : -EBADMSG;
 }

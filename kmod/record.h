@@ -51,8 +51,9 @@ struct kssl_version {
  * struct kssl_fmt - how records of one kind are sealed and opened
  * @setup: make the transforms and lengths of an epoch
  * @teardown: free the transforms, also of a setup that failed
- * @suffix_len: bytes that sealing will put behind a content of that length
+ * @suffix_len: bytes that sealing will put behind a content of that length, padding included
  * @legal_len: can a body of that length have been sealed?
+ * @max_padding: longest padding outside of struct kssl_epoch.max_payload
  * @seal: encrypt in place and write header and explicit nonce or IV
  * @open: check and decrypt, find type and length of the content
  *
@@ -63,6 +64,7 @@ struct kssl_fmt {
 	void (*teardown)(struct kssl_epoch *e);
 	unsigned int (*suffix_len)(const struct kssl_epoch *e, unsigned int payload_len);
 	bool (*legal_len)(const struct kssl_epoch *e, unsigned int body_len);
+	u16 max_padding;
 	int (*seal)(struct kssl_epoch *e, u64 seq, u64 nonce, u8 type, u8 *prefix,
 		    struct scatterlist *sg, unsigned int payload_len);
 	int (*open)(struct kssl_epoch *e, u64 seq, const u8 *prefix,
@@ -298,6 +300,9 @@ bool kssl_message_is_open(const struct kssl_message *m);
  * @trailer_len: bytes at the end of a body that are not decrypted (tag, or the MAC
  *	of encrypt-then-MAC)
  * @aad_len: bytes of additional data
+ * @max_payload: longest content of a record
+ * @pad_to: sending: content and type are padded to a multiple of so many octets, 0: they
+ *	are not; tx.lock
  * @aead: transform of an AEAD
  * @aead_req: request of the serial path; tx.lock (tx) or lock_sock (rx)
  * @cbc: transform of a block cipher
@@ -321,6 +326,8 @@ struct kssl_epoch {
 	u16 prefix_len;
 	u16 trailer_len;
 	u16 aad_len;
+	u16 max_payload;
+	u16 pad_to;
 	struct crypto_aead *aead;
 	struct aead_request *aead_req;
 	struct crypto_skcipher *cbc;
@@ -341,6 +348,7 @@ struct kssl_epoch *kssl_epoch_next(const struct kssl_epoch *e);
 int kssl_epoch_save(const struct kssl_epoch *e, void **to);
 void kssl_epoch_restore(struct kssl_epoch *e, const void *from);
 u64 kssl_epoch_cost(const struct kssl_epoch *e, unsigned int payload_len);
+void kssl_epoch_set_padding(struct kssl_epoch *e, unsigned int pad_to);
 void kssl_epoch_put(struct kssl_epoch *e);
 bool kssl_epoch_is_mte(const struct kssl_epoch *e);
 

@@ -249,6 +249,7 @@ static void fill_dir(const struct kssl_dir *dir, bool held, struct kssl_dir_stat
 		to->version = dir->epoch->ver->wire;
 		to->suite = dir->epoch->suite->id;
 		to->flags = dir->epoch->flags;
+		to->max_payload = dir->epoch->max_payload;
 	}
 	to->state = state_of(dir, held);
 	to->epoch = dir->epochs;

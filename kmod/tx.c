@@ -39,15 +39,28 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 
 /* ---- seal ---- */
 
-/* Room for what sealing puts behind a content of @payload_len; bytes of it, or -errno. */
+/*
+ * Room for what sealing puts behind a content of @payload_len; bytes of it, or -errno.
+ * In one piece, but for long padding where memory has only single pages.
+ */
 static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
 			  unsigned int payload_len)
 {
 	unsigned int len = e->suite->cipher->fmt->suffix_len(e, payload_len);
-	struct page *page;
-	unsigned int offset;
+	unsigned int reserved = 0;
 
-	return kssl_buf_reserve(buf, len, len, true, &page, &offset);
+	while (reserved < len) {
+		struct page *page;
+		unsigned int offset, left = len - reserved;
+		int n = kssl_buf_reserve(buf, left, left, true, &page, &offset);
+
+		if (n < 0) {
+			kssl_buf_trim(buf, reserved);
+			return n;
+		}
+		reserved += n;
+	}
+	return len;
 }
 
 /* kssl_tx_seal(), the suffix of @suffix_len bytes being reserved. */
@@ -731,8 +744,8 @@ static int expire(struct kssl_sock *ctx)
  */
 static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open)
 {
+	unsigned int room, max_payload = ctx->tx.dir.epoch->max_payload;
 	struct kssl_buf *buf = ctx->tx.open;
-	unsigned int room;
 	bool more;
 	int filled, ret;
 
@@ -744,7 +757,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		if (!buf)
 			return -ENOMEM;
 	}
-	room = KSSL_MAX_PAYLOAD - buf->payload_len;
+	room = max_payload - buf->payload_len;
 	filled = fill(buf, msg, min_t(size_t, room, msg_data_left(msg)));
 	if (filled < 0 && filled != -ENOBUFS) {
 		if (buf != ctx->tx.open)
@@ -754,7 +767,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	if (filled == -ENOBUFS)
 		filled = 0;
 	more = msg_data_left(msg);
-	if (keep_open && !more && buf->payload_len < KSSL_MAX_PAYLOAD) {
+	if (keep_open && !more && buf->payload_len < max_payload) {
 		kssl_tx_set_open(&ctx->tx, buf);
 		return filled;
 	}
@@ -818,7 +831,7 @@ static bool is_close_notify(struct msghdr *msg, u8 type)
  * Context: Process context, may sleep.
  * Return: bytes taken, or
  * * %-EOPNOTSUPP - a flag that could lead around the record layer
- * * %-EINVAL - control message malformed or not allowed
+ * * %-EINVAL - control message malformed or not allowed, or more than a record may hold
  * * %-EAGAIN, %-EINTR, %-ERESTARTSYS - held, no send buffer; nothing was taken
  * * %-ENOKEY - no key, and no helper that could bring one
  * * %-EPIPE - close_notify was sent
@@ -851,7 +864,10 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	ret = tx_enter(ctx, &timeo);
 	if (ret)
 		goto out;
-	if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
+	if (type != KSSL_TYPE_APPLICATION_DATA &&
+	    msg_data_left(msg) > ctx->tx.dir.epoch->max_payload) {
+		ret = -EINVAL;	/* it is one record */
+	} else if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
 		lock_sock(sk);
 		ret = kssl_tx_seal_open(ctx);
 		kssl_tx_push(ctx, 0);

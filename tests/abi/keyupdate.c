@@ -942,11 +942,12 @@ static void secret_lengths(void)
 		batch_add(b, KSSL_OP_TX_KEY, 0, &key, sizeof(key));
 		FAILS(batch_write(b, a.control), EINVAL);
 	}
-	for (len = 0; len < sizeof(key.reserved2); len++) {
-		key = key_of(&k);
-		key.reserved2[len] = 1;
-		FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_TX_KEY, &key, sizeof(key)), EINVAL);
-	}
+	key = key_of(&k);
+	key.reserved2 = 1;
+	FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_TX_KEY, &key, sizeof(key)), EINVAL);
+	key = key_of(&k);
+	key.reserved3 = 1;
+	FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_TX_KEY, &key, sizeof(key)), EINVAL);
 	/* the struct as it was before it had a secret */
 	key = key_of(&k);
 	key.size = offsetof(struct kssl_key, secret_len);

@@ -43,7 +43,7 @@ static const struct kssl_policy full = {
 	.helper_ms = 1001, .peer_ms = 1002, .lookahead = 1003, .message_max = 1004,
 	.flight_max = 1005, .starts_max = 1006, .starts_ms = 1007, .useless_max = 1008,
 	.tx_soft = 1009, .tx_hard = 1010, .rx_soft = 1011, .rx_hard = 1012,
-	.rekey_bytes = 1ULL << 40, .rekey_records = 1ULL << 41, .rekey_ms = 1013,
+	.rekey_bytes = 1ULL << 40, .rekey_records = 1ULL << 41, .rekey_ms = 1013, .pad_to = 1014,
 };
 
 /* Nothing set is all zero: zero means the default, and reads back as it is. */
@@ -167,7 +167,7 @@ static void get_sizes(void)
 	FAILS(getsockopt(c.fd, SOL_KSSL, KSSL_POLICY, nowhere, &len), EFAULT);
 }
 
-/* Flags nobody knows, and what is reserved: EINVAL, and nothing changes. */
+/* Flags nobody knows: EINVAL, and nothing changes. */
 static void unknown(void)
 {
 	struct kssl_policy p, got;
@@ -181,9 +181,6 @@ static void unknown(void)
 		p.flags = 1U << i;
 		if (p.flags & full.flags)
 			continue;
-		FAILS(set_policy(c.fd, &p), EINVAL);
-		p = zero;
-		p.reserved = 1U << i;
 		FAILS(set_policy(c.fd, &p), EINVAL);
 	}
 	got = policy_of(c.fd);
@@ -207,6 +204,11 @@ static void ranges(void)
 	FAILS(set_policy(c.fd, &p), EINVAL);
 	p.message_max = ~0U;
 	FAILS(set_policy(c.fd, &p), EINVAL);
+	p.message_max = 0;
+	p.pad_to = 16385;
+	FAILS(set_policy(c.fd, &p), EINVAL);
+	p.pad_to = ~0U;
+	FAILS(set_policy(c.fd, &p), EINVAL);
 	got = policy_of(c.fd);
 	EQ(got.message_max, (1 << 24) - 1);
 	EQ(got.lookahead, 1 << 20);
@@ -214,9 +216,13 @@ static void ranges(void)
 	/* these have no greatest value, and one above the suite's is the suite's */
 	memset(&p, 0xff, sizeof(p));
 	p.flags = full.flags;
-	p.reserved = 0;
+	p.pad_to = 16384;
 	p.lookahead = 1;
 	p.message_max = 1;
+	SYS(set_policy(c.fd, &p));
+	EQ(policy_of(c.fd).pad_to, 16384);
+	/* the reference wants none that it has not asked for */
+	p.pad_to = 0;
 	SYS(set_policy(c.fd, &p));
 	conn_hand_over(&c);
 	send_pattern(c.fd, 0, 30000);

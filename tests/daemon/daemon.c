@@ -68,6 +68,9 @@ static int bad_ones(void)
 	    is_bad("profile \"a\" {\n\tallow = { \"root\" }\n}\n", 2, "everybody") ||
 	    is_bad("profile \"a\" {\n\tallow = { \"user:-1\" }\n}\n", 2, "-1") ||
 	    is_bad("profile \"a\" {\n\tstarts_max = 4294967296\n}\n", 2, "starts_max") ||
+	    is_bad("profile \"a\" {\n\trecord_limit = 63\n}\n", 2, "record_limit cannot be 63") ||
+	    is_bad("profile \"a\" {\n\trecord_limit = 16386\n}\n", 2, "record_limit") ||
+	    is_bad("profile \"a\" {\n\tpad_to = 16385\n}\n", 2, "pad_to") ||
 	    is_bad("profile \"a\" {\n\tverify = maybe\n}\n", 2, "verify"))
 		return -1;
 	if (is_bad("profile \"a\" {\n}\n", 2, "certificate") ||
@@ -85,7 +88,7 @@ static int bad_ones(void)
 /* A value of its type for each word, so that none is missing from what is read. */
 static int every_word(void)
 {
-	static const char *const values[] = { "1", "yes", "\"x\"", "{ \"x\" }" };
+	static const char *const values[] = { "64", "yes", "\"x\"", "{ \"x\" }" };
 	unsigned int i;
 
 	for (i = 0; i < words_count; i++) {
@@ -127,6 +130,7 @@ static int what_is_read(void)
 	struct settings *s = read_text("workers = 3\nprofile \"web\" {\ncertificate = \"c\"\nkey = \"k\"\n"
 				       "client_cert = \"require\"\nalpn = { \"h2\", \"http/1.1\" }\nrekey_bytes = 5000000000\n"
 				       "starts_max = 7\ninsecure_eof = yes\nrenegotiation = no\n"
+				       "record_limit = 16385\npad_to = 16384\n"
 				       "sni \"*.example.org\" {\ncertificate = \"d\"\nkey = \"l\"\n}\n}\n", why);
 	const struct profile *p, *c;
 
@@ -139,6 +143,7 @@ static int what_is_read(void)
 	CHECK(p->alpn_len == 12 && !memcmp(p->alpn, "\002h2\010http/1.1", 12));
 	CHECK(p->policy.rekey_bytes == 5000000000 && p->policy.starts_max == 7);
 	CHECK(p->policy.flags == KSSL_POLICY_INSECURE_EOF);
+	CHECK(p->record_limit == 16385 && p->policy.pad_to == 16384);
 	CHECK(p->identities_count == 2 && !strcmp(p->identities[1].server_name, "*.example.org"));
 	CHECK(!p->allow.everybody && p->allow.uids_count == 1 && !p->allow.uids[0]);
 	c = settings_find(s, "", KSSL_ROLE_CLIENT);

@@ -82,7 +82,7 @@ begin() {
 	$perf -s >"$dir/server" 2>&1 &
 	server=$!
 	until_so listens 5211
-	$perf -c 127.0.0.1 --insecure --mode kssl --tls "$1" -t 600 >"$dir/client" 2>&1 &
+	$perf -c 127.0.0.1 --insecure --mode kssl --tls "$1" --record-limit 5000 --pad-to 64 -t 600 >"$dir/client" 2>&1 &
 	client=$!
 	until_so is_moving
 	id=$($ctl list --pid $client | awk 'NR == 2 { print $1 }')
@@ -187,12 +187,15 @@ is_gone() {
 	! $ctl show "$1"
 }
 
-# sessions VERSION EVENT COUNTER: what a rekey is in this version, and where it is counted
+# sessions VERSION EVENT COUNTER LIMIT: what a rekey is in this version, where it is counted, and what its records hold
 sessions() {
 	begin "$1"
 	check "$1: both ends are listed, with their processes" has_both_ends
 	check "$1: version" gives 0 "\"version\": \"$1\"" $ctl show --json "$id"
 	check "$1: suite by its name" gives 0 "\"suite\": \"TLS_" $ctl show --json "$id"
+	check "$1: how long its records may be" gives 0 ", at most $4 bytes in each" $ctl show "$id"
+	check "$1: what they are padded to" gives 0 "to multiples of 64 bytes" $ctl show "$id"
+	check "$1: the same as JSON" gives 0 "\"pad_to\": 64" $ctl show --json "$id"
 	check "$1: bytes grow" grows
 	check "$1: the monitor tells of a rekey" monitor_starts "$2"
 	check "$1: rekey" raises epoch $ctl rekey --timeout 60 "$id"
@@ -401,8 +404,8 @@ without_module() {
 	broken "the kernel takes no modules" "takes no more modules" $ctl probe
 }
 
-sessions 1.2 handshake handshakes
-sessions 1.3 key-update key_updates
+sessions 1.2 handshake handshakes 5000
+sessions 1.3 key-update key_updates 4999
 probes
 without_module
 echo "1..$count"

@@ -108,13 +108,14 @@ static struct {
 	bool refuses;
 	bool split;
 	bool closes;
+	unsigned int limits[2];	/* record_size_limit of each, 0: none */
 	struct end ends[2];	/* client, server */
 } r;
 
 static void explain_round(void)
 {
-	note("round %u: cert %d, authenticates %d, may begin %d, refuses %d, split %d, closes %d, kernel's updates %d %d",
-	     r.seed, r.cert, r.authenticates, r.may_begin, r.refuses, r.split, r.closes,
+	note("round %u: cert %d, authenticates %d, may begin %d, refuses %d, split %d, closes %d, limits %u %u, kernel's updates %d %d",
+	     r.seed, r.cert, r.authenticates, r.may_begin, r.refuses, r.split, r.closes, r.limits[0], r.limits[1],
 	     r.ends[0].updates, r.ends[1].updates);
 }
 
@@ -166,11 +167,13 @@ static void derive_next(struct kssl_key *key)
 	const EVP_MD *md = key->secret_len == 48 ? EVP_sha384() : EVP_sha256();
 	const struct kssl_suite *suite = kssl_suite_find(key->suite, key->version);
 	struct kssl_secret secret = { .len = key->secret_len };
+	unsigned int max_payload = key->max_payload;
 
 	CHECK(key->secret_len);
 	memcpy(secret.bytes, key->secret, secret.len);
 	GIVES(kssl_keys_next_secret(md, &secret), 0);
 	GIVES(kssl_keys_of_secret(suite, md, &secret, key), 0);
+	key->max_payload = max_payload;
 }
 
 static void update(struct end *x, uint8_t request)
@@ -209,6 +212,7 @@ static void set_rx_key(struct end *x, const uint8_t *payload)
 	if (x->epoch[KSSL_RECEIVING]) {
 		EQ(x->rx_next.size, sizeof(key));
 		EQ(key.suite, x->rx_next.suite);
+		EQ(key.max_payload, x->rx_next.max_payload);
 		CHECK(!memcmp(key.key, x->rx_next.key, sizeof(key.key)));
 		CHECK(!memcmp(key.iv, x->rx_next.iv, sizeof(key.iv)));
 		CHECK(!memcmp(key.mac_key, x->rx_next.mac_key, sizeof(key.mac_key)));
@@ -248,6 +252,7 @@ static void do_op(struct end *x, const struct kssl_op *op, const uint8_t *payloa
 		break;
 	case KSSL_OP_RECORD:
 		CHECK(!x->closed);
+		CHECK(op->len <= (x->tx.max_payload ? x->tx.max_payload : KSSL_MAX_PAYLOAD));
 		put(x->other, RECORD, op->type, payload, op->len);
 		break;
 	case KSSL_OP_TX_KEY:
@@ -593,6 +598,7 @@ static void make_end(struct end *x, SSL_CTX *ctx, int server)
 		.client_renegotiation = r.may_begin, .kernel_updates = pick(2),
 		.require_answer = pick(2), .suites = weak_suite ? weak : suites,
 		.suites_count = weak_suite ? 2 : 8,
+		.record_limit = r.limits[server],
 	};
 	struct kssl_error error;
 
@@ -646,6 +652,8 @@ static void begin_round(unsigned int seed)
 	r.refuses = !pick(8);
 	r.split = pick(2);
 	r.closes = !pick(3);
+	r.limits[0] = pick(2) ? 64 + pick(1000) : 0;
+	r.limits[1] = pick(2) ? 64 + pick(1000) : 0;
 	/* A client that ignores a HelloRequest has no word for it, and a server no other than the last. */
 	if (v->version == 0x0300) {
 		r.may_begin = !forbidden;

@@ -36,6 +36,7 @@ struct command {
 	int count;
 	char text[4][128];
 	int texts;
+	char record_limit[12];
 };
 
 static void add(struct command *c, const char *word)
@@ -242,12 +243,30 @@ static void make_pipe(int ends[2], int ours)
 }
 
 #define STILL "build/tests/e2e/preload/still.so"
+#define LIMIT "build/tests/e2e/preload/limit.so"
+
+static void add_limit(struct command *c, const struct peer_setup *s)
+{
+	if (!s->record_limit)
+		return;
+	if (s->stack == OPENSSL) {
+		CHECK(!s->server);
+		add(c, "-maxfraglen");
+		add_text(c, "%u", s->record_limit);
+	} else if (s->stack == GNUTLS) {
+		add_text(c, "--recordsize=%u", s->record_limit);
+	} else {
+		CHECK(s->stack == NSS);
+		snprintf(c->record_limit, sizeof(c->record_limit), "%u", s->record_limit);
+	}
+}
 
 static void spawn(struct peer *p, const struct command *c)
 {
 	int in[2], out[2], err[2], null = SYS(open("/dev/null", O_WRONLY | O_CLOEXEC));
 
 	SYS(access(STILL, R_OK));
+	SYS(access(LIMIT, R_OK));
 	make_pipe(in, 1);
 	make_pipe(out, 0);
 	make_pipe(err, 0);
@@ -261,6 +280,10 @@ static void spawn(struct peer *p, const struct command *c)
 		dup2(p->echo ? null : err[1], 2);
 		if (!strcmp(c->argv[0], "gnutls-serv"))
 			setenv("LD_PRELOAD", STILL, 1);
+		if (c->record_limit[0]) {
+			setenv("LD_PRELOAD", LIMIT, 1);
+			setenv("E2E_RECORD_LIMIT", c->record_limit, 1);
+		}
 		execvp(c->argv[0], (char **)c->argv);
 		dprintf(2, "%s: %s\n", c->argv[0], strerror(errno));
 		_exit(127);
@@ -311,6 +334,7 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 	p->binary = setup->quiet || (setup->stack == NSS && !setup->server);
 	p->echo = setup->stack == JSSE;
 	make[setup->stack][setup->server](&c, setup, port);
+	add_limit(&c, setup);
 	for (i = 0; i < PEER_OPTIONS_MAX && setup->options[i]; i++) {
 		add(&c, setup->options[i]);
 		if (!strcmp(setup->options[i], "--echo"))

@@ -35,6 +35,8 @@
  *	With more than one gnutls-serv keeps sessions, but then it can't renegotiate
  * @session: file where openssl's client keeps its session, from one process to the
  *	next; NULL: nowhere
+ * @record_limit: content of the longest record it takes (GnuTLS), or what of it is
+ *	protected (NSS); of an OpenSSL client its max_fragment_length; 0: as it comes
  * @options: further ones, ended by NULL
  */
 struct peer_setup {
@@ -48,6 +50,7 @@ struct peer_setup {
 	int wants_cert;
 	int connections;
 	const char *session;
+	unsigned int record_limit;
 	const char *options[PEER_OPTIONS_MAX];
 };
 

@@ -34,16 +34,39 @@ static unsigned int length_of(const u8 *record)
 	return record[3] << 8 | record[4];
 }
 
+static unsigned int explicit_len(const struct kssl_key *key)
+{
+	return key->version == TLS13 ? 0 : cipher_of(key)->hash ? iv_len(key) : cipher_of(key)->explicit_len;
+}
+
+/* RFC 8449 4, RFC 6066 4 */
+static unsigned int max_payload(const struct kssl_key *key)
+{
+	return key->max_payload ? key->max_payload : 16384;
+}
+
+/* Longest body that may be within it. */
+static unsigned int longest_body(const struct kssl_key *key)
+{
+	const struct kssl_cipher *cipher = cipher_of(key);
+
+	/* RFC 8446 5.2, RFC 5246 6.2.1 */
+	if (max_payload(key) == 16384)
+		return 16384 + (key->version == TLS13 ? 256 : 2048);
+	if (key->version == TLS13)
+		return max_payload(key) + 1 + cipher->tag_len;
+	return explicit_len(key) + max_payload(key) + cipher->tag_len + (cipher->hash && !is_rc4(key) ? 256 : 0);
+}
+
 int ref_header(const struct kssl_key *key, const u8 *header)
 {
 	const struct kssl_cipher *cipher = cipher_of(key);
 	unsigned int len = length_of(header), block = cipher->explicit_len;
 
 	if (key->version == TLS13) {
-		/* RFC 8446 5.2 */
 		if (header[0] != 23)
 			return -EPROTO;
-		if (len > 16384 + 256)
+		if (len > longest_body(key))
 			return -EMSGSIZE;
 		return len < 1 + cipher->tag_len ? -EBADMSG : 0;
 	}
@@ -52,7 +75,7 @@ int ref_header(const struct kssl_key *key, const u8 *header)
 		return -EPROTO;
 	if (header[1] != 3 || header[2] != (key->version & 0xff))
 		return -EPROTONOSUPPORT;
-	if (len > 16384 + 2048)
+	if (len > longest_body(key))
 		return -EMSGSIZE;
 	if (!cipher->hash)
 		return len < cipher->explicit_len + cipher->tag_len ? -EBADMSG : 0;
@@ -186,11 +209,6 @@ static void make_nonce(const struct kssl_key *key, u64 seq, const u8 *explicit, 
 		nonce[4 + i] ^= number[i];
 }
 
-static unsigned int explicit_len(const struct kssl_key *key)
-{
-	return key->version == TLS13 ? 0 : cipher_of(key)->hash ? iv_len(key) : cipher_of(key)->explicit_len;
-}
-
 /* Additional data; @len: of the plaintext. */
 static unsigned int make_aad(const struct kssl_key *key, u64 seq, u8 type, const u8 *header, unsigned int len, u8 *aad)
 {
@@ -301,9 +319,9 @@ int ref_open(const struct kssl_key *key, u64 seq, const u8 *record, u8 *content,
 	if (len < 0)
 		return len;
 	if (key->version != TLS13)
-		return len > 16384 ? -EMSGSIZE : len;
-	/* RFC 8446 5.4 */
-	if (len > 16384 + 1)
+		return len > (int)max_payload(key) ? -EMSGSIZE : len;
+	/* RFC 8446 5.4, RFC 8449 4: padding counts */
+	if (len > (int)max_payload(key) + 1)
 		return -EMSGSIZE;
 	while (len && !content[len - 1])
 		len--;

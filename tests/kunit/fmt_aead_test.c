@@ -204,6 +204,43 @@ static void padding(struct kunit *test)
 	}
 }
 
+/* Sealed: content and type come to a multiple, or to the limit. */
+static void padded_to(struct kunit *test)
+{
+	static const u16 multiples[] = { 2, 16, 100, 4096, 16384 };
+	static const u16 limits[] = { 63, 64, 511, 16384 };
+	struct kssl_epoch *e = epoch_of_suite(test, 0x1301, 0x0304, 0);
+	u8 *content = buffer(test, KSSL_MAX_PAYLOAD), *record = buffer(test, KSSL_RECORD_MAX);
+	unsigned int i, j, k;
+
+	memset(content, 0xdd, KSSL_MAX_PAYLOAD);
+	for (i = 0; i < ARRAY_SIZE(limits); i++)
+		for (j = 0; j < ARRAY_SIZE(multiples); j++)
+			for (k = 0; k < 5; k++) {
+				unsigned int limit = limits[i] + 1, multiple = multiples[j];
+				unsigned int len = k * (limits[i] / 4), inner;
+				u8 type = 0;
+				int ret;
+
+				e->max_payload = limits[i];
+				kssl_epoch_set_padding(e, multiple);
+				memset(record, 0xee, KSSL_RECORD_MAX);
+				ret = seal(test, e, k, 0, 22, content, len, record, k * 701);
+				inner = ret - KSSL_HEADER_LEN - 16;
+				KUNIT_EXPECT_LE(test, inner, limit);
+				KUNIT_EXPECT_TRUE(test, inner == limit || inner % multiple == 0);
+				KUNIT_EXPECT_LT(test, inner, len + 1 + multiple);
+				ret = open_in_place(test, e, k, record, &type);
+				KUNIT_EXPECT_EQ(test, ret, len);
+				KUNIT_EXPECT_EQ(test, type, 22);
+			}
+	/* where records have none of their own, there is none */
+	e = epoch_of_suite(test, 0xc02f, 0x0303, 0);
+	kssl_epoch_set_padding(e, 4096);
+	KUNIT_EXPECT_EQ(test, seal(test, e, 0, 0, 23, content, 1, record, 0),
+			5 + 8 + 1 + 16);
+}
+
 /* Any octet but zero is a type; whether it is a legal one, others decide. */
 static void inner_type(struct kunit *test)
 {
@@ -356,6 +393,7 @@ static struct kunit_case aead_cases[] = {
 	KUNIT_CASE(type_is_bound),
 	KUNIT_CASE(round_trip),
 	KUNIT_CASE(padding),
+	KUNIT_CASE(padded_to),
 	KUNIT_CASE(inner_type),
 	KUNIT_CASE(only_padding),
 	KUNIT_CASE(limit_13),

@@ -173,6 +173,29 @@ static void unknown_suite(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_key(&key), -EOPNOTSUPP);
 }
 
+/* RFC 8449 4 */
+static void max_payload(struct kunit *test)
+{
+	struct kssl_epoch *e;
+	struct kssl_key key;
+	unsigned int len;
+
+	for (len = 0; len <= 0xffff; len++) {
+		fill_key(&key, &kssl_suites[0]);
+		key.max_payload = len;
+		if (len && (len < 63 || len > 16384)) {
+			KUNIT_EXPECT_EQ_MSG(test, try_key(&key), -EINVAL, "%u", len);
+			continue;
+		}
+		if (len % 97 && len != 63 && len != 16384)
+			continue;
+		e = kssl_epoch_new(&key);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(e));
+		KUNIT_EXPECT_EQ(test, e->max_payload, len ?: 16384);
+		kssl_epoch_put(e);
+	}
+}
+
 static void references(struct kunit *test)
 {
 	struct kssl_epoch *e;
@@ -215,11 +238,12 @@ static void secret_lengths(struct kunit *test)
 					    none ? none : len == s->kdf->digest_len ? 0 : -EINVAL,
 					    "%04x: secret of %u", s->id, len);
 		}
-		for (len = 0; len < sizeof(key.reserved2); len++) {
-			fill_key(&key, s);
-			key.reserved2[len] = 1;
-			KUNIT_EXPECT_EQ_MSG(test, try_key(&key), -EINVAL, "%04x: reserved2", s->id);
-		}
+		fill_key(&key, s);
+		key.reserved2 = 1;
+		KUNIT_EXPECT_EQ_MSG(test, try_key(&key), -EINVAL, "%04x: reserved2", s->id);
+		fill_key(&key, s);
+		key.reserved3 = 1;
+		KUNIT_EXPECT_EQ_MSG(test, try_key(&key), -EINVAL, "%04x: reserved3", s->id);
 	}
 }
 
@@ -350,6 +374,7 @@ static struct kunit_case keys_cases[] = {
 	KUNIT_CASE(etm),
 	KUNIT_CASE(seq),
 	KUNIT_CASE(unknown_suite),
+	KUNIT_CASE(max_payload),
 	KUNIT_CASE(references),
 	KUNIT_CASE(secret_lengths),
 	KUNIT_CASE(rfc8448),

@@ -20,6 +20,7 @@ static struct kssl_epoch *epoch(struct kunit *test, u16 version)
 	KUNIT_ASSERT_NOT_NULL(test, e->suite);
 	e->prefix_len = version == 0x0304 ? 0 : 8;
 	e->trailer_len = 16;
+	e->max_payload = KSSL_MAX_PAYLOAD;
 	return e;
 }
 
@@ -125,6 +126,33 @@ static void length_13(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 65535), -EMSGSIZE);
 }
 
+/* RFC 6066 4: what cannot be within the limit is not to be decrypted. */
+static void length_limited(struct kunit *test)
+{
+	struct kssl_epoch *e = epoch(test, 0x0303);
+
+	e->max_payload = 512;
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 8 + 512 + 16), 0);
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 8 + 512 + 16 + 1), -EMSGSIZE);
+	e->max_payload = 16383;
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 8 + 16383 + 16), 0);
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 8 + 16384 + 16), -EMSGSIZE);
+	/* its octet of type comes to it, padding does not */
+	e = epoch(test, 0x0304);
+	e->max_payload = 63;
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 64 + 16), 0);
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 64 + 16 + 1), -EMSGSIZE);
+	/* with AES_128_CBC_SHA there is an IV, and up to 256 octets of padding */
+	e = epoch(test, 0x0303);
+	e->suite = kssl_suite_find(0xc013, 0x0303);
+	KUNIT_ASSERT_NOT_NULL(test, e->suite);
+	e->prefix_len = 16;
+	e->trailer_len = 0;
+	e->max_payload = 508;
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 16 + 508 + 20 + 256), 0);
+	KUNIT_EXPECT_EQ(test, parse(e, 23, 0x0303, 16 + 508 + 20 + 256 + 16), -EMSGSIZE);
+}
+
 static void length_plain(struct kunit *test)
 {
 	/* RFC 5246 6.2.1, RFC 8446 5.1: no empty handshake or alert record */
@@ -225,6 +253,7 @@ static struct kunit_case record_cases[] = {
 	KUNIT_CASE(version),
 	KUNIT_CASE(length_12),
 	KUNIT_CASE(length_13),
+	KUNIT_CASE(length_limited),
 	KUNIT_CASE(length_plain),
 	KUNIT_CASE(ssl2),
 	KUNIT_CASE(any_header),

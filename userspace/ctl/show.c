@@ -57,10 +57,10 @@ static void make_strings(struct strings *t, const struct kssl_genl_socket *s)
 
 static json_t *dir_to_json(const struct kssl_genl_dir *dir)
 {
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:b}", "state", dir_state_name(dir->state),
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "state", dir_state_name(dir->state),
 			 "epoch", (json_int_t)dir->epoch, "seq", (json_int_t)dir->seq,
 			 "records", (json_int_t)dir->records, "bytes", (json_int_t)dir->bytes,
-			 "encrypt_then_mac", !!(dir->flags & KSSL_KEY_ETM));
+			 "max_payload", (json_int_t)dir->max_payload, "encrypt_then_mac", !!(dir->flags & KSSL_KEY_ETM));
 }
 
 static void add_session_flags(json_t *json, const struct kssl_genl_socket *s)
@@ -128,6 +128,8 @@ json_t *socket_to_json(const struct kssl_genl_socket *s)
 	}
 	json_object_set_new(json, "tx", dir_to_json(&s->tx));
 	json_object_set_new(json, "rx", dir_to_json(&s->rx));
+	if (HAS(s, KSSL_A_PAD_TO))
+		json_object_set_new(json, "pad_to", json_integer(s->pad_to));
 	json_object_set_new(json, "handshakes", json_integer(s->handshakes));
 	json_object_set_new(json, "renegotiations", json_integer(renegotiations(s)));
 	if (HAS(s, KSSL_A_REQUEST))
@@ -198,9 +200,12 @@ void print_failure(FILE *out, const struct kssl_genl_socket *s)
 
 static void print_dir(FILE *out, const char *title, const struct kssl_genl_dir *dir)
 {
-	fprintf(out, "%-16s%s, epoch %u, %" PRIu64 " bytes in %" PRIu64 " records, next sequence number %" PRIu64 "%s\n",
+	fprintf(out, "%-16s%s, epoch %u, %" PRIu64 " bytes in %" PRIu64 " records, next sequence number %" PRIu64 "%s",
 		title, dir_state_name(dir->state), dir->epoch, dir->bytes, dir->records, dir->seq,
 		dir->flags & KSSL_KEY_ETM ? ", encrypt-then-MAC" : "");
+	if (dir->max_payload && dir->max_payload < KSSL_MAX_PAYLOAD)
+		fprintf(out, ", at most %u bytes in each", dir->max_payload);
+	fputc('\n', out);
 }
 
 void print_socket(FILE *out, const struct kssl_genl_socket *s)
@@ -226,6 +231,8 @@ void print_socket(FILE *out, const struct kssl_genl_socket *s)
 			t.suite_name);
 	print_dir(out, "sending", &s->tx);
 	print_dir(out, "receiving", &s->rx);
+	if (HAS(s, KSSL_A_PAD_TO))
+		fprintf(out, "%-16sto multiples of %u bytes\n", "padding", s->pad_to);
 	fprintf(out, "%-16s%u, KeyUpdates of the kernel %u\n", "renegotiations", renegotiations(s), s->key_updates);
 	if (HAS(s, KSSL_A_REQUEST))
 		fprintf(out, "%-16s%s\n", "last request", request_word(s, text));

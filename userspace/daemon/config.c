@@ -63,6 +63,10 @@ const struct word words[] = {
 	{ "profile", "rekey_bytes", WORD_NUMBER, "0", NULL, "bytes until there is a new key; 0: never" },
 	{ "profile", "rekey_records", WORD_NUMBER, "0", NULL, "records until there is a new key; 0: never" },
 	{ "profile", "rekey_ms", WORD_NUMBER, "0", NULL, "milliseconds until there is a new key; 0: never" },
+	{ "profile", "record_limit", WORD_NUMBER, "0", NULL,
+	  "longest record the peer may send, 64 to 16385 (record_size_limit); 0: as long as there may be" },
+	{ "profile", "pad_to", WORD_NUMBER, "0", NULL,
+	  "TLS 1.3: pad records to a multiple of so many bytes, at most 16384; 0: not" },
 
 	{ "sni", "certificate", WORD_STRING, NULL, NULL, "as in a profile, for this server name" },
 	{ "sni", "key", WORD_STRING, NULL, NULL, "as in a profile, for this server name" },
@@ -122,6 +126,16 @@ static const struct word *word_of(const char *section, const char *name)
 	return NULL;
 }
 
+static bool is_in_range(const char *name, long number)
+{
+	if (!strcmp(name, "record_limit"))
+		return !number || (number >= 64 && number <= KSSL_MAX_PAYLOAD + 1);
+	if (!strcmp(name, "pad_to"))
+		return number >= 0 && number <= KSSL_MAX_PAYLOAD;
+	/* All but one are 32 bits in the kernel. */
+	return number >= 0 && (number <= INT32_MAX || !strcmp(name, "rekey_bytes"));
+}
+
 /* Called as each value is read, so that the line is right. */
 static int check_value(cfg_t *cfg, cfg_opt_t *opt)
 {
@@ -133,8 +147,7 @@ static int check_value(cfg_t *cfg, cfg_opt_t *opt)
 		return 0;
 	if (w->type == WORD_NUMBER) {
 		number = cfg_opt_getnint(opt, last);
-		/* All but one are 32 bits in the kernel. */
-		if (number >= 0 && (number <= INT32_MAX || !strcmp(w->name, "rekey_bytes")))
+		if (is_in_range(w->name, number))
 			return 0;
 		cfg_error(cfg, "%s cannot be %ld", w->name, number);
 		return -1;
@@ -281,6 +294,7 @@ static void read_policy(cfg_t *sec, struct kssl_policy *policy)
 		.rekey_bytes = cfg_getint(sec, "rekey_bytes"),
 		.rekey_records = cfg_getint(sec, "rekey_records"),
 		.rekey_ms = cfg_getint(sec, "rekey_ms"),
+		.pad_to = cfg_getint(sec, "pad_to"),
 	};
 	if (cfg_getbool(sec, "insecure_eof"))
 		policy->flags |= KSSL_POLICY_INSECURE_EOF;
@@ -324,6 +338,7 @@ static int read_profile(cfg_t *sec, struct profile *p, char *why)
 	p->max_version = version(cfg_getstr(sec, "max_version"));
 	p->session_cache = cfg_getint(sec, "session_cache");
 	p->session_lifetime = cfg_getint(sec, "session_lifetime");
+	p->record_limit = cfg_getint(sec, "record_limit");
 	read_policy(sec, &p->policy);
 	if (!p->name || !p->name[0] || strlen(p->name) >= KSSL_PROFILE_MAX)
 		return fail_at(why, sec, "the name is empty or too long");

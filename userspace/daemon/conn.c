@@ -88,6 +88,7 @@ static void set_up(struct conn *c, struct kssl_config *config)
 	kssl_config_set_require_answer(config, p->require_answer);
 	kssl_config_set_kernel_key_update(config, p->key_update);
 	kssl_config_set_policy(config, &p->policy);
+	kssl_config_set_record_limit(config, p->record_limit);
 	kssl_config_set_orphan(config, 1);
 	kssl_config_set_timeout(config, timeout > INT32_MAX ? INT32_MAX : timeout);
 	kssl_config_set_profile(config, p->name);

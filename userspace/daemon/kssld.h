@@ -153,6 +153,7 @@ struct identity {
  * @require_answer: see kssl_config_set_require_answer()
  * @key_update: the kernel does KeyUpdates
  * @resume: sessions are resumed
+ * @record_limit: see kssl_config_set_record_limit()
  * @timeout_ms: at most, for the handshake; 0: as asked for
  * @policy: for the kernel
  * @trust: file, NULL: the system's
@@ -179,6 +180,7 @@ struct profile {
 	bool require_answer;
 	bool key_update;
 	bool resume;
+	unsigned int record_limit;
 	uint32_t timeout_ms;
 	struct kssl_policy policy;
 	char *trust;

@@ -351,7 +351,8 @@ static int load_identity(struct settings *s, struct profile *p, struct identity 
 
 	id->ctx = ctx;
 	id->number = ++numbers;
-	if (!ctx)
+	/* Each of them, for it may be the one that a server name leads to. */
+	if (!ctx || kssl_prepare_ssl_ctx(ctx))
 		return fail(why, "out of memory", NULL);
 	ret = set_protocol(ctx, p, why);
 	if (!ret)

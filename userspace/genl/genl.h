@@ -25,6 +25,7 @@ struct kssl_genl_dir {
 	uint16_t suite;
 	uint8_t state;
 	uint8_t flags;
+	uint16_t max_payload;
 	uint32_t epoch;
 	uint64_t seq;
 	uint64_t records;
@@ -62,6 +63,7 @@ struct kssl_genl_socket {
 	uint32_t session_flags;
 	uint32_t error;
 	uint32_t request;
+	uint32_t pad_to;
 	uint32_t x509;
 	uint64_t hold_max_ns;
 	uint64_t cgroup;

@@ -56,6 +56,7 @@ static const struct field fields[KSSL_A_MAX + 1] = {
 	[KSSL_A_AGE] = FIELD(NUMBER, age_ms),
 	[KSSL_A_EVENT] = FIELD(NUMBER, event),
 	[KSSL_A_REQUEST] = FIELD(NUMBER, request),
+	[KSSL_A_PAD_TO] = FIELD(NUMBER, pad_to),
 };
 
 #define DIR_FIELD(member)								\
@@ -70,6 +71,7 @@ static const struct field dir_fields[KSSL_A_DIR_MAX + 1] = {
 	[KSSL_A_DIR_SEQ] = DIR_FIELD(seq),
 	[KSSL_A_DIR_RECORDS] = DIR_FIELD(records),
 	[KSSL_A_DIR_BYTES] = DIR_FIELD(bytes),
+	[KSSL_A_DIR_MAX_PAYLOAD] = DIR_FIELD(max_payload),
 };
 
 /* The next attribute of a nest, NULL at its end; *@ok is 0 if it is malformed. */

@@ -50,6 +50,21 @@ static int change_key(struct kssl_engine *e, bool sending, struct kssl_batch *ba
 
 /* ---- OpenSSL's output ---- */
 
+/* OpenSSL may have agreed on another limit by now than that of the key which is in use. */
+static void add_records(const struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
+			struct kssl_batch *batch)
+{
+	size_t most = e->write.key.max_payload ? e->write.key.max_payload : KSSL_MAX_PAYLOAD;
+
+	while (len) {
+		size_t n = len < most ? len : most;
+
+		kssl_batch_add(batch, KSSL_OP_RECORD, type, payload, n);
+		payload += n;
+		len -= n;
+	}
+}
+
 /* One record OpenSSL wrote, in plaintext. */
 static int pass_record(struct kssl_engine *e, uint8_t type, const uint8_t *payload, size_t len,
 		       struct kssl_batch *batch)
@@ -62,7 +77,7 @@ static int pass_record(struct kssl_engine *e, uint8_t type, const uint8_t *paylo
 		return -EIO;
 	if (type == KSSL_TYPE_ALERT && len == 2 && payload[1] == SSL_AD_NO_RENEGOTIATION)
 		kssl_engine_event(e, KSSL_EVENT_REFUSED, true);
-	kssl_batch_add(batch, KSSL_OP_RECORD, type, payload, len);
+	add_records(e, type, payload, len, batch);
 	if (type == KSSL_TYPE_CHANGE_CIPHER_SPEC)
 		return change_key(e, true, batch);
 	/* OpenSSL gives each handshake message a record of its own. */

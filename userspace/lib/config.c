@@ -51,7 +51,8 @@ struct kssl_config *kssl_config_new(void)
 		return NULL;
 	config->ctx = SSL_CTX_new(TLS_method());
 	/* Without parameters a server would never agree on DHE. */
-	if (!config->ctx || !SSL_CTX_set_min_proto_version(config->ctx, KSSL_TLS12) ||
+	if (!config->ctx || kssl_prepare_ssl_ctx(config->ctx) ||
+	    !SSL_CTX_set_min_proto_version(config->ctx, KSSL_TLS12) ||
 	    !SSL_CTX_set_dh_auto(config->ctx, 1) ||
 	    !SSL_CTX_set_default_verify_paths(config->ctx) || !set_session_context(config)) {
 		kssl_config_free(config);
@@ -160,11 +161,28 @@ void kssl_config_insecure_noverify(struct kssl_config *config)
 	config->noverify = true;
 }
 
+int kssl_config_set_record_limit(struct kssl_config *config, unsigned int limit)
+{
+	if (limit && (limit < KSSL_RECORD_LIMIT_MIN || limit > KSSL_RECORD_LIMIT_MAX))
+		return -EINVAL;
+	config->record_limit = limit;
+	return 0;
+}
+
+int kssl_prepare_ssl_ctx(SSL_CTX *ctx)
+{
+	/* The callback for secrets is put back whenever it is missed. */
+	int ret = kssl_limit_arm(ctx);
+
+	ERR_clear_error();
+	return ret;
+}
+
 int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx)
 {
 	if (!ctx)
 		return -EINVAL;
-	if (!SSL_CTX_up_ref(ctx))
+	if (kssl_prepare_ssl_ctx(ctx) || !SSL_CTX_up_ref(ctx))
 		return -ENOMEM;
 	SSL_CTX_free(config->ctx);
 	config->ctx = ctx;

@@ -62,6 +62,18 @@ static void set_error(struct kssl_engine *e, int err, int who, int alert, const 
 }
 
 /**
+ * kssl_engine_blame() - OpenSSL is told to fail, and cannot tell why
+ * @e: engine; the call of OpenSSL that is under way will fail
+ * @err: positive errno
+ * @alert: alert OpenSSL will send
+ * @text: one sentence
+ */
+void kssl_engine_blame(struct kssl_engine *e, int err, int alert, const char *text)
+{
+	set_error(e, err, KSSL_WHO_HELPER, alert, text);
+}
+
+/**
  * kssl_engine_fail() - the connection ends here
  * @e: engine
  * @batch: (out) KSSL_OP_FAIL is appended
@@ -226,7 +238,8 @@ static void on_message(int sent, int version, int content_type, const void *buf,
 		e->seen[!!sent] |= KSSL_SEEN(type);
 		e->fresh[!!sent] |= KSSL_SEEN(type);
 	}
-	if (type == SSL3_MT_CLIENT_HELLO || type == SSL3_MT_SERVER_HELLO)
+	if (type == SSL3_MT_CLIENT_HELLO || type == SSL3_MT_SERVER_HELLO ||
+	    type == SSL3_MT_ENCRYPTED_EXTENSIONS)
 		kssl_policy_hello(e, message, len);
 	/* A server name callback may have moved us to another context. */
 	if (type == SSL3_MT_SERVER_HELLO && sent)
@@ -267,9 +280,6 @@ static int set_up_client(SSL *ssl, const struct kssl_engine_setup *setup)
 	const char *name = setup->name;
 
 	SSL_set_connect_state(ssl);
-	/* The kernel fills records to the limit of the protocol. */
-	if (!SSL_set_tlsext_max_fragment_length(ssl, TLSEXT_max_fragment_length_DISABLED))
-		return -EINVAL;
 	if (!setup->verify) {
 		SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
 	} else {
@@ -371,12 +381,13 @@ struct kssl_engine *kssl_engine_new(const struct kssl_engine_setup *setup, struc
 	e->server = setup->server;
 	e->kernel_updates = setup->kernel_updates;
 	e->require_answer = setup->require_answer;
+	e->record_limit = setup->record_limit;
 	e->keylog = setup->keylog;
 	e->keylog_arg = setup->keylog_arg;
 	e->alert = KSSL_NO_ALERT;
 	if (setup->profile)
 		e->profile = strdup(setup->profile);
-	if ((setup->profile && !e->profile) || kssl_keylog_arm(setup->ctx))
+	if ((setup->profile && !e->profile) || kssl_keylog_arm(setup->ctx) || kssl_limit_arm(setup->ctx))
 		return refuse_setup(e, error, -ENOMEM, "out of memory");
 	e->ssl = SSL_new(setup->ctx);
 	if (!e->ssl || kssl_engine_attach(e, e->ssl) || kssl_engine_renew_bios(e))

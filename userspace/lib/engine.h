@@ -28,6 +28,8 @@ struct kssl_engine;
  * @client_renegotiation: server: 1 allow, 0 refuse, -1 what @ctx says
  * @kernel_updates: the kernel does KeyUpdates (KSSL_POLICY_KEY_UPDATE)
  * @require_answer: server: who ignores a HelloRequest or a certificate request is late
+ * @record_limit: record_size_limit (RFC 8449) that a client offers, and a server answers
+ *	with; 0: a client offers none, a server has none
  * @session: client: to be resumed, may be NULL; a reference is taken
  * @keylog: told each secret, may be NULL
  * @keylog_arg: its argument
@@ -44,6 +46,7 @@ struct kssl_engine_setup {
 	int client_renegotiation;
 	int kernel_updates;
 	int require_answer;
+	unsigned int record_limit;
 	SSL_SESSION *session;
 	void (*keylog)(const char *line, void *arg);
 	void *keylog_arg;
@@ -106,6 +109,11 @@ void kssl_engine_export(struct kssl_engine *e, const struct kssl_exporter *wante
 
 /* keylog.c */
 int kssl_keylog_arm(SSL_CTX *ctx);
+
+/* limit.c */
+#define KSSL_RECORD_LIMIT_MIN	64	/* RFC 8449 4 */
+#define KSSL_RECORD_LIMIT_MAX	(KSSL_MAX_PAYLOAD + 1)
+int kssl_limit_arm(SSL_CTX *ctx);
 
 /*
  * handover.c, for tests of the library only and not part of its interface: the

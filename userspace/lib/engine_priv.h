@@ -3,7 +3,7 @@
  * What the files of the engine share: engine.c (SSL object, plain phase),
  * handover.c (first keys), bounce.c (what comes after), update.c (KeyUpdates), start.c
  * (handshakes we start), policy.c (what may not change), session.c (what the application
- * is told), keylog.c (secrets of TLS 1.3).
+ * is told), limit.c (how long records may be), keylog.c (secrets of TLS 1.3).
  */
 #ifndef KSSL_ENGINE_PRIV_H
 #define KSSL_ENGINE_PRIV_H
@@ -15,6 +15,7 @@
 
 #define KSSL_NO_ALERT	-1
 #define KSSL_DIGEST_LEN	32
+#define KSSL_RECORD_SIZE_LIMIT	28	/* RFC 8449 6 */
 
 /* One bit per handshake message type (RFC 8446 4, RFC 5246 7.4). */
 #define KSSL_SEEN(type)	(1u << (type))
@@ -52,11 +53,15 @@ struct kssl_kept {
  * @name: digest of the server name a client asks for, zero if none
  * @ems: extended master secret agreed (RFC 7627)
  * @etm: encrypt-then-MAC agreed (RFC 7366); means something for CBC suites only
+ * @fragment: max_fragment_length agreed (RFC 6066 4)
+ * @limit: record_size_limit (RFC 8449) of the client and of the server, 0: none
  */
 struct kssl_hello {
 	uint8_t name[KSSL_DIGEST_LEN];
 	bool ems;
 	bool etm;
+	bool fragment;
+	uint16_t limit[2];
 };
 
 /**
@@ -104,6 +109,8 @@ struct kssl_request {
  * @phase: enum kssl_phase
  * @kernel_updates: the kernel does KeyUpdates
  * @require_answer: see struct kssl_engine_setup
+ * @record_limit: likewise
+ * @limit_octets: record_size_limit as it is sent
  * @handshaking: a renegotiation runs, from ClientHello on
  * @switched: it has changed the receiving key
  * @asked: server: our HelloRequest or certificate request has no answer yet
@@ -149,6 +156,8 @@ struct kssl_engine {
 	enum kssl_phase phase;
 	bool kernel_updates;
 	bool require_answer;
+	uint16_t record_limit;
+	uint8_t limit_octets[2];
 	bool handshaking;
 	bool switched;
 	bool asked;
@@ -201,6 +210,7 @@ static inline bool kssl_engine_is_ssl3(const struct kssl_engine *e)
 void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, int alert,
 		      const char *text);
 void kssl_engine_fail_openssl(struct kssl_engine *e, struct kssl_batch *batch, int alert);
+void kssl_engine_blame(struct kssl_engine *e, int err, int alert, const char *text);
 void kssl_engine_event(struct kssl_engine *e, enum kssl_event event, bool by_peer);
 void kssl_engine_key_event(struct kssl_engine *e, bool by_peer, bool sending, uint32_t from);
 void kssl_engine_keep_session(struct kssl_engine *e);
@@ -238,6 +248,9 @@ void kssl_kept_clear(struct kssl_kept *kept);
 const char *kssl_handover(struct kssl_engine *e, struct kssl_batch *batch);
 int kssl_keys_pending(struct kssl_engine *e, struct kssl_key *rx, struct kssl_key *tx);
 const EVP_MD *kssl_keys_digest(const struct kssl_engine *e);
+
+/* limit.c */
+void kssl_limit_keys(const struct kssl_engine *e, struct kssl_key *rx, struct kssl_key *tx);
 
 /* keylog.c */
 struct kssl_engine *kssl_engine_of(const SSL *ssl);

@@ -17,6 +17,7 @@
 /* OpenSSL bounds a handshake to less (max_cert_list 100 KiB each way). */
 #define KEPT_MAX	(512 * 1024)
 
+#define TOO_LONG	"a record of the handshake is longer than was agreed on (RFC 8449, RFC 6066)"
 #define WRONG_KEYS	"the derived keys do not open the handshake's own records"
 
 static atomic_int corrupt_direction;
@@ -99,11 +100,20 @@ static int replay_tls12(const struct kssl_kept *kept, struct kssl_key *key)
 	return ret < 0 ? ret : 0;
 }
 
+/* Content, type and padding are within what the kernel would send or take (RFC 8449 4). */
+static bool is_within(const struct kssl_key *key, size_t record_len)
+{
+	const struct kssl_suite *suite = kssl_suite_find(key->suite, key->version);
+	unsigned int most = key->max_payload ? key->max_payload : KSSL_MAX_PAYLOAD;
+
+	return record_len <= KSSL_HEADER_LEN + most + 1 + suite->protection->tag_len;
+}
+
 /*
  * TLS 1.3: records open under the handshake key, and from some record on under
  * the application key (a server's tickets leave with the end of the handshake).
  * Early data of another server's ticket, which OpenSSL skipped, opens under
- * neither and comes first.
+ * neither and comes first.  0, -EBADMSG, -EMSGSIZE or -EIO.
  */
 static int replay_tls13(const struct kssl_kept *kept, const struct kssl_key *handshake,
 			struct kssl_key *key, bool may_skip)
@@ -127,6 +137,8 @@ static int replay_tls13(const struct kssl_kept *kept, const struct kssl_key *han
 				ret = kssl_shim_open(&early, record, len, payload, &type);
 			if (ret == -EBADMSG && early.seq)
 				ret = kssl_shim_open(&late, record, len, payload, &type);
+			if (ret >= 0 && !is_within(key, len))
+				ret = -EMSGSIZE;
 			if (ret == -EBADMSG && may_skip && !early.seq)
 				ret = 0;
 		}
@@ -177,6 +189,7 @@ int kssl_keys_pending(struct kssl_engine *e, struct kssl_key *rx, struct kssl_ke
 		rx->flags |= KSSL_KEY_ETM;
 		tx->flags |= KSSL_KEY_ETM;
 	}
+	kssl_limit_keys(e, rx, tx);
 	return ret;
 }
 
@@ -210,7 +223,7 @@ static const char *keys_tls13(struct kssl_engine *e, struct kssl_key *rx, struct
 	const EVP_MD *md = kssl_keys_digest(e);
 	struct kssl_key early_rx = { 0 }, early_tx = { 0 };
 	const char *why = NULL;
-	int them = !e->server, us = e->server;
+	int them = !e->server, us = e->server, ret;
 
 	if (!suite)
 		return "the cipher suite is not known";
@@ -223,9 +236,12 @@ static const char *keys_tls13(struct kssl_engine *e, struct kssl_key *rx, struct
 		why = "the keys could not be derived";
 	if (!why) {
 		corrupt(rx, tx);
-		if (replay_tls13(&e->kept[0], &early_rx, rx, e->server) ||
-		    replay_tls13(&e->kept[1], &early_tx, tx, false))
-			why = WRONG_KEYS;
+		kssl_limit_keys(e, rx, tx);
+		ret = replay_tls13(&e->kept[0], &early_rx, rx, e->server);
+		if (!ret)
+			ret = replay_tls13(&e->kept[1], &early_tx, tx, false);
+		if (ret)
+			why = ret == -EMSGSIZE ? TOO_LONG : WRONG_KEYS;
 	}
 	OPENSSL_cleanse(&early_rx, sizeof(early_rx));
 	OPENSSL_cleanse(&early_tx, sizeof(early_tx));
@@ -260,13 +276,8 @@ static bool prove(struct kssl_engine *e)
 /* What must not be the case when OpenSSL's part of the records ends. */
 static const char *check_ssl(struct kssl_engine *e)
 {
-	const SSL_SESSION *session = SSL_get0_session(e->ssl);
-
 	if (BIO_pending(e->rbio) || SSL_has_pending(e->ssl))
 		return "OpenSSL left received bytes unread at the hand-over";
-	/* RFC 6066 4; nothing in struct kssl_key could say it. */
-	if (session && SSL_SESSION_get_max_fragment_length(session))
-		return "the peer asked for a max_fragment_length, which the kernel does not carry";
 	return NULL;
 }
 

@@ -31,6 +31,7 @@ typedef void (*kssl_event_cb)(struct kssl *k, const struct kssl_event_info *info
  * @noverify: client: no check of the peer
  * @event_loop: no attendant
  * @require_answer: server: a HelloRequest must be answered
+ * @record_limit: record_size_limit, 0: see libkssl.h
  * @kernel_updates: the kernel does KeyUpdates
  * @orphan: its connections live on without a helper
  * @policy: for the kernel; the flags for the two above come to it
@@ -54,6 +55,7 @@ struct kssl_config {
 	bool noverify;
 	bool event_loop;
 	bool require_answer;
+	unsigned int record_limit;
 	bool kernel_updates;
 	bool orphan;
 	struct kssl_policy policy;

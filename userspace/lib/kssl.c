@@ -73,7 +73,8 @@ static struct kssl_engine_setup new_setup(int server, const char *name, const st
 		.verify = verify_mode(config, server),
 		.client_renegotiation = config->client_renegotiation,
 		.kernel_updates = config->kernel_updates,
-		.require_answer = config->require_answer, .session = config->session,
+		.require_answer = config->require_answer, .record_limit = config->record_limit,
+		.session = config->session,
 		.keylog = config->keylog, .keylog_arg = config->keylog_arg,
 	};
 }

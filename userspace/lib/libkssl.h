@@ -81,9 +81,20 @@ void kssl_config_set_orphan(struct kssl_config *config, int on);
  * name's, is not offered. What trust it was made with is the caller's business. A ticket
  * of TLS 1.3 should be used once (RFC 8446 C.4). -ENOMEM. */
 int kssl_config_set_session(struct kssl_config *config, SSL_SESSION *session);
+/* Longest protected record we take, as record_size_limit tells the peer (RFC 8449): octets
+ * of its content, in TLS 1.3 with type and padding; 64 to 16385. A client offers it, a
+ * server answers with it to those that offer one. Default 0: a client offers none, a
+ * server answers with the most there is. What the peer asks for is obeyed in any case, and
+ * so is max_fragment_length (SSL_CTX_set_tlsext_max_fragment_length()). -EINVAL. */
+int kssl_config_set_record_limit(struct kssl_config *config, unsigned int limit);
 /* Bring your own SSL_CTX (a reference is taken): certificates, trust, callbacks
- * and options are yours; only the cipher list is narrowed to what the kernel has. */
+ * and options are yours; only the cipher list is narrowed to what the kernel has. It gets
+ * an extension, for record_size_limit, so call this before other threads use it. */
 int kssl_config_set_ssl_ctx(struct kssl_config *config, SSL_CTX *ctx);
+/* Make a further SSL_CTX ready for connections of ours that a callback for server names or
+ * ClientHellos moves to it (SSL_set_SSL_CTX()): without that they do not answer
+ * record_size_limit. Likewise. -ENOMEM. */
+int kssl_prepare_ssl_ctx(SSL_CTX *ctx);
 /* No attendant thread: the caller polls kssl_fd() and calls kssl_attend(). */
 void kssl_config_set_event_loop(struct kssl_config *config);
 /* Milliseconds for the whole first handshake (default 30000). */

@@ -76,13 +76,18 @@ static void read_extensions(struct cursor *c, struct kssl_hello *hello, bool cli
 			hello->ems = true;
 		if (!client && type == TLSEXT_TYPE_encrypt_then_mac)
 			hello->etm = true;
+		if (!client && type == TLSEXT_TYPE_max_fragment_length)
+			hello->fragment = true;
+		if (type == KSSL_RECORD_SIZE_LIMIT)
+			hello->limit[!client] = take_number(&ext, 2);
 	}
 }
 
 /**
  * kssl_policy_hello() - note what a hello says
  * @e: engine
- * @message: ClientHello or ServerHello with its handshake header, either direction
+ * @message: ClientHello, ServerHello or EncryptedExtensions with its handshake header,
+ *	either direction
  * @len: length of it
  *
  * A malformed one is OpenSSL's business.
@@ -90,9 +95,15 @@ static void read_extensions(struct cursor *c, struct kssl_hello *hello, bool cli
 void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len)
 {
 	struct cursor c = { .p = message, .len = len };
-	bool client = take_number(&c, 1) == SSL3_MT_CLIENT_HELLO;
+	unsigned int type = take_number(&c, 1);
+	bool client = type == SSL3_MT_CLIENT_HELLO;
 
-	take(&c, 3 + 2 + KSSL_RANDOM_LEN);	/* length, version, random */
+	take(&c, 3);				/* length */
+	if (type == SSL3_MT_ENCRYPTED_EXTENSIONS) {
+		read_extensions(&c, &e->hello, false);
+		return;
+	}
+	take(&c, 2 + KSSL_RANDOM_LEN);		/* version, random */
 	take_vector(&c, 1);			/* session id */
 	if (client) {
 		memset(&e->hello, 0, sizeof(e->hello));
@@ -102,6 +113,8 @@ void kssl_policy_hello(struct kssl_engine *e, const uint8_t *message, size_t len
 		/* Each ServerHello decides anew. */
 		e->hello.ems = false;
 		e->hello.etm = false;
+		e->hello.fragment = false;
+		e->hello.limit[1] = 0;
 		take(&c, 2 + 1);		/* suite, compression method */
 	}
 	read_extensions(&c, &e->hello, client);

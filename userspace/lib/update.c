@@ -36,11 +36,14 @@ static int advance(struct kssl_engine *e, bool sending, struct kssl_key *key)
 {
 	struct kssl_secret *secret = &e->secret[sending ? e->server : !e->server];
 	const struct kssl_suite *suite = e->read.suite;
+	unsigned int max_payload = (sending ? &e->write : &e->read)->key.max_payload;
 	const EVP_MD *md = kssl_keys_digest(e);
 	int ret = md ? kssl_keys_next_secret(md, secret) : -EIO;
 
 	if (!ret)
 		ret = kssl_keys_of_secret(suite, md, secret, key);
+	/* It is the handshake's. */
+	key->max_payload = max_payload;
 	if (!ret && sending)
 		ret = kssl_shim_set_key(&e->write, key, 0);
 	else if (!ret)

@@ -45,6 +45,10 @@ static const struct option_row table[] = {
 	  "kssl: likewise, but the kernel sees to it (struct kssl_policy)" },
 	{ 0, "bounce", NULL, COMMON, FLAG, FIELD(bounce),
 	  "kssl: KeyUpdates bounce to libkssl instead of being the kernel's" },
+	{ 0, "record-limit", "N[KMG]", COMMON, SIZE, FIELD(record_limit),
+	  "kssl: longest record this end takes, 64 to 16385 (record_size_limit)" },
+	{ 0, "pad-to", "N[KMG]", COMMON, SIZE, FIELD(pad_to),
+	  "kssl: TLS 1.3: pad records that this end sends to a multiple of N, at most 16K" },
 	{ 'h', "help", NULL, COMMON, FLAG, FIELD(help), "print this" },
 	{ 'v', "version", NULL, COMMON, FLAG, FIELD(version), "print the versions used" },
 
@@ -227,8 +231,9 @@ int params_from_options(struct params *params, const struct options *options,
 		return -1;
 	}
 	if (!params->transport->rekey &&
-	    (options->renegotiate || options->rekey_bytes || options->bounce)) {
-		set_text(error, "--renegotiate, --rekey-bytes and --bounce need --mode kssl");
+	    (options->renegotiate || options->rekey_bytes || options->bounce ||
+	     options->record_limit || options->pad_to)) {
+		set_text(error, "--renegotiate, --rekey-bytes, --bounce, --record-limit and --pad-to need --mode kssl");
 		return -1;
 	}
 	if (options->parallel < 1 || options->parallel > PERF_PARALLEL_MAX) {
@@ -294,6 +299,14 @@ int main(int argc, char **argv)
 	}
 	if (options.mode && !transport_find(options.mode)) {
 		fprintf(stderr, "kssl-perf: --mode: there is no mode \"%s\"\n", options.mode);
+		return 2;
+	}
+	if (options.record_limit && (options.record_limit < 64 || options.record_limit > 16385)) {
+		fprintf(stderr, "kssl-perf: --record-limit: 64 to 16385 bytes\n");
+		return 2;
+	}
+	if (options.pad_to > KSSL_MAX_PAYLOAD) {
+		fprintf(stderr, "kssl-perf: --pad-to: at most %d bytes\n", KSSL_MAX_PAYLOAD);
 		return 2;
 	}
 	if (options.server == !!options.host) {

@@ -68,6 +68,8 @@ struct options {
 	uint64_t renegotiate;
 	uint64_t rekey_bytes;
 	bool bounce;
+	uint64_t record_limit;
+	uint64_t pad_to;
 };
 
 /* What a client asks of a server: the part of its options that concerns both. */

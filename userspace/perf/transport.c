@@ -224,13 +224,17 @@ static void forward_event(struct kssl *kssl, const struct kssl_event_info *info,
 static struct kssl_config *new_config(struct conn *conn)
 {
 	const struct options *options = conn->endpoint->options;
-	struct kssl_policy policy = { .size = sizeof(policy), .rekey_bytes = options->rekey_bytes };
+	struct kssl_policy policy = {
+		.size = sizeof(policy), .rekey_bytes = options->rekey_bytes,
+		.pad_to = (uint32_t)options->pad_to,
+	};
 	struct kssl_config *config = kssl_config_new();
 
 	if (!config)
 		return NULL;
 	if (kssl_config_set_ssl_ctx(config, conn->endpoint->ctx) ||
-	    kssl_config_set_policy(config, &policy)) {
+	    kssl_config_set_policy(config, &policy) ||
+	    kssl_config_set_record_limit(config, (unsigned int)options->record_limit)) {
 		kssl_config_free(config);
 		return NULL;
 	}

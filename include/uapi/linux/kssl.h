@@ -128,6 +128,7 @@
 #define KSSL_MAC_KEY_MAX	48
 #define KSSL_SECRET_MAX		48
 #define KSSL_RC4_SPENT_MAX	65536
+#define KSSL_PAYLOAD_MIN	63	/* RFC 8449 4: 64, in TLS 1.3 with the octet of the type */
 
 /**
  * struct kssl_key - keys of one direction
@@ -150,6 +151,13 @@
  * @mac_key: MAC key
  * @secret_len: bytes used of @secret: 0, or in TLS 1.3 as long as the suite's hash
  * @reserved2: zero
+ * @max_payload: longest content of a record under this key, KSSL_PAYLOAD_MIN to
+ *	KSSL_MAX_PAYLOAD; 0 for KSSL_MAX_PAYLOAD.  What max_fragment_length (RFC 6066 4) and
+ *	record_size_limit (RFC 8449 4; in TLS 1.3 less the octet of the type) have led to for
+ *	this direction.  The padding of TLS 1.3 counts too; a longer record of the peer's is
+ *	EMSGSIZE, before it is decrypted if its length tells.  A KeyUpdate of the kernel
+ *	leaves it as it is
+ * @reserved3: zero
  * @secret: traffic secret that @key and @iv were derived from (RFC 8446 7.3); with
  *	it the kernel can do a KeyUpdate itself.  EOPNOTSUPP for suites with SM3; not
  *	kept where the kernel lacks the hash
@@ -174,7 +182,9 @@ struct kssl_key {
 	__u8	iv[KSSL_IV_MAX];
 	__u8	mac_key[KSSL_MAC_KEY_MAX];
 	__u8	secret_len;
-	__u8	reserved2[7];
+	__u8	reserved2;
+	__u16	max_payload;
+	__u32	reserved3;
 	__u8	secret[KSSL_SECRET_MAX];
 };
 
@@ -209,7 +219,7 @@ enum kssl_state {
  * @state: enum kssl_state
  * @flags: KSSL_KEY_* of the key in use
  * @epoch: how many keys were installed so far
- * @reserved: zero
+ * @max_payload: longest content of a record, see struct kssl_key; 0 before keys
  * @reserved2: zero
  * @seq: sequence number of the next record
  * @records: records since the attach, all types
@@ -220,7 +230,7 @@ struct kssl_dir_status {
 	__u16	suite;
 	__u8	state;
 	__u8	flags;
-	__u16	reserved;
+	__u16	max_payload;
 	__u32	epoch;
 	__u32	reserved2;
 	__u64	seq;
@@ -312,12 +322,13 @@ struct kssl_error {
  * @lookahead: bytes opened ahead of the reader (65536, at most 1 MiB)
  * @message_max: longest handshake message of the peer (131072, at most 2^24 - 1)
  * @flight_max: bytes of handshake messages of the peer in one handshake (262144);
- *	a record counts as 256 at least
+ *	a record counts as 256 at least, or as what it may hold
  * @starts_max: renegotiations that the peer may start in @starts_ms (600); those that
  *	the helper has asked for do not count
  * @starts_ms: see there (60000)
  * @useless_max: handshake records outside of a renegotiation, such as KeyUpdates and
- *	tickets, in @starts_ms with no application data in between, either way (64)
+ *	tickets, in @starts_ms with no application data in between, either way (64); more
+ *	where they may not hold 256 bytes
  * @tx_soft: records under one sending key until a new one is asked for
  * @tx_hard: records of application data under one sending key, then EKEYEXPIRED
  * @rx_soft: likewise, receiving
@@ -325,7 +336,9 @@ struct kssl_error {
  * @rekey_bytes: application bytes, either way, after which a new key is asked for
  * @rekey_records: records, likewise
  * @rekey_ms: time, likewise
- * @reserved: zero
+ * @pad_to: TLS 1.3: zeros bring content and type of each record sent to a multiple of so
+ *	many octets (RFC 8446 5.4), at most KSSL_MAX_PAYLOAD, or to the longest that a
+ *	record may be; 0 or 1: none do
  *
  * Zero means the default: the number in brackets, for the hard limits what the suite
  * allows (RFC 8446 5.5; RFC 9147 4.5.3 for CCM), for the soft ones three quarters of
@@ -361,7 +374,7 @@ struct kssl_policy {
 	__u64	rekey_bytes;
 	__u64	rekey_records;
 	__u32	rekey_ms;
-	__u32	reserved;
+	__u32	pad_to;
 };
 
 /* struct kssl_policy.flags */
@@ -666,8 +679,8 @@ struct kssl_op {
  * enum kssl_op_code - what a batch can do
  * @KSSL_OP_HOLD: application writes wait (or EAGAIN) until RELEASE
  * @KSSL_OP_RAW: plain phase: payload goes out as it is (whole records)
- * @KSSL_OP_RECORD: payload of 1 to KSSL_MAX_PAYLOAD bytes goes out as one record
- *	of @type under the current key
+ * @KSSL_OP_RECORD: payload of 1 byte to max_payload of the current key goes out as one
+ *	record of @type under it
  * @KSSL_OP_TX_KEY: payload struct kssl_key; used from the next record on.  Where the
  *	kernel does KeyUpdates itself, only while sending is held
  * @KSSL_OP_RX_KEY: payload struct kssl_key; legal only while receiving is held,
@@ -830,6 +843,7 @@ enum kssl_cmd {
  * @KSSL_A_STATS: nested, enum kssl_attr_stats
  * @KSSL_A_REQUEST: u32, how the last KSSL_RENEGOTIATE stands, as getsockopt() tells; none:
  *	there was none
+ * @KSSL_A_PAD_TO: u32, as in struct kssl_policy; none: records are not padded
  */
 enum kssl_attr {
 	KSSL_A_UNSPEC,
@@ -874,9 +888,10 @@ enum kssl_attr {
 	KSSL_A_EVENT,
 	KSSL_A_STATS,
 	KSSL_A_REQUEST,
+	KSSL_A_PAD_TO,
 };
 
-#define KSSL_A_MAX		KSSL_A_REQUEST
+#define KSSL_A_MAX		KSSL_A_PAD_TO
 
 /* KSSL_A_STATE */
 #define KSSL_SESSION_STATE_WAITING	1	/* no helper has it yet */
@@ -898,6 +913,7 @@ enum kssl_attr {
  * @KSSL_A_DIR_SEQ: u64
  * @KSSL_A_DIR_RECORDS: u64
  * @KSSL_A_DIR_BYTES: u64
+ * @KSSL_A_DIR_MAX_PAYLOAD: u16
  */
 enum kssl_attr_dir {
 	KSSL_A_DIR_UNSPEC,
@@ -910,9 +926,10 @@ enum kssl_attr_dir {
 	KSSL_A_DIR_SEQ,
 	KSSL_A_DIR_RECORDS,
 	KSSL_A_DIR_BYTES,
+	KSSL_A_DIR_MAX_PAYLOAD,
 };
 
-#define KSSL_A_DIR_MAX		KSSL_A_DIR_BYTES
+#define KSSL_A_DIR_MAX		KSSL_A_DIR_MAX_PAYLOAD
 
 /**
  * enum kssl_attr_stats - of KSSL_A_STATS, all u64, of this network namespace

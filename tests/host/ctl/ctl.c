@@ -51,6 +51,7 @@ static void put_dir(struct nlmsghdr *message, int attr, uint64_t bytes)
 	mnl_attr_put_u16(message, KSSL_A_DIR_SUITE, 0x1302);
 	mnl_attr_put_u8(message, KSSL_A_DIR_STATE, KSSL_STATE_ACTIVE);
 	mnl_attr_put_u32(message, KSSL_A_DIR_EPOCH, 7);
+	mnl_attr_put_u16(message, KSSL_A_DIR_MAX_PAYLOAD, 511);
 	mnl_attr_put_u64(message, KSSL_A_DIR_BYTES, bytes);
 	mnl_attr_nest_end(message, nest);
 }
@@ -80,6 +81,7 @@ static struct nlmsghdr *session(char *room, int but)
 	put_dir(message, KSSL_A_TX, UINT64_C(1) << 40);
 	put_dir(message, KSSL_A_RX, 5);
 	mnl_attr_put_u32(message, KSSL_A_HANDSHAKES, 3);
+	mnl_attr_put_u32(message, KSSL_A_PAD_TO, 256);
 	mnl_attr_put(message, KSSL_A_ALPN, 8, "http/1.1");
 	mnl_attr_put_u32(message, KSSL_A_ERROR, EKEYREJECTED);
 	mnl_attr_put_u8(message, KSSL_A_WHO, KSSL_WHO_HELPER);
@@ -121,6 +123,7 @@ static void whole(void)
 	CHECK(s.id == 42 && !strcmp(s.profile, "web") && s.control == -1);
 	CHECK(s.tx.bytes == UINT64_C(1) << 40 && s.rx.bytes == 5 && s.tx.epoch == 7 && s.tx.suite == 0x1302);
 	CHECK(s.local.v4.sin_port == htons(1024) && s.peer.v6.sin6_port == htons(443));
+	CHECK(s.tx.max_payload == 511 && s.pad_to == 256);
 	CHECK(s.error == EKEYREJECTED && s.x509 == 10 && s.alpn_len == 8 && !strcmp((char *)s.alpn, "http/1.1"));
 	CHECK(s.has & KSSL_GENL_HAS(KSSL_A_PROFILE));
 	CHECK(!(s.has & KSSL_GENL_HAS(KSSL_A_NAME)));

@@ -48,9 +48,10 @@ static int key_verdict(const u8 *payload, u32 len)
 		return -EINVAL;
 	if (suite->cipher->hash && !cbc && key.nonce > KSSL_RC4_SPENT_MAX)
 		return -EINVAL;
-	for (i = 0; i < sizeof(key.reserved2); i++)
-		if (key.reserved2[i])
-			return -EINVAL;
+	if (key.reserved2 || key.reserved3)
+		return -EINVAL;
+	if (key.max_payload && (key.max_payload < 63 || key.max_payload > 16384))
+		return -EINVAL;
 	if (key.secret_len && suite->version != 0x0304)
 		return -EINVAL;
 	if (key.secret_len && (suite->id == 0x00c6 || suite->id == 0x00c7))

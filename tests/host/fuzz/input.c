@@ -48,13 +48,17 @@ struct kssl_epoch *input_epoch(struct input *in, struct kssl_key *key)
 {
 	const struct kssl_suite *suite = input_suite(in);
 	struct kssl_epoch *e;
+	unsigned int how;
 
 	memset(key, 0, sizeof(*key));
 	key->size = sizeof(*key);
 	key->suite = suite->id;
 	key->version = suite->version;
-	if (input_number(in, 1) & 1 && suite->cipher->fmt == &kssl_fmt_cbc && suite->version > 0x0300)
+	how = input_number(in, 1);
+	if (how & 1 && suite->cipher->fmt == &kssl_fmt_cbc && suite->version > 0x0300)
 		key->flags |= KSSL_KEY_ETM;
+	if (how & 2)
+		key->max_payload = KSSL_PAYLOAD_MIN << (how >> 2) % 9;
 	key->key_len = suite->cipher->key_len;
 	key->iv_len = kssl_suite_iv_len(suite);
 	key->mac_key_len = kssl_suite_mac_key_len(suite);

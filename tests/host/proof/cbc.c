@@ -119,7 +119,7 @@ static void check(const struct kssl_hash *hash, u32 flags)
 		.hash = hash, .fmt = &kssl_fmt_cbc, .tag_len = hash->digest_len, .explicit_len = BLOCK,
 	};
 	const struct kssl_suite suite = { .cipher = &cipher };
-	struct kssl_epoch e = { .suite = &suite, .ver = &ver, .flags = flags };
+	struct kssl_epoch e = { .suite = &suite, .ver = &ver, .flags = flags, .max_payload = KSSL_MAX_PAYLOAD };
 	struct kssl_key key = { .mac_key_len = hash->digest_len };
 	unsigned int len;
 

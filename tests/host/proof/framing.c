@@ -43,6 +43,8 @@ int main(void)
 		e.suite = &kssl_suites[i];
 		e.ver = kssl_version_find(e.suite->version);
 		prove(e.ver != NULL);
+		e.max_payload = any(KSSL_PAYLOAD_MIN, KSSL_MAX_PAYLOAD);
+		e.prefix_len = any(0, 16);
 		any_octets(wire, sizeof(wire));
 		ret = kssl_record_parse(wire, &e, &h);
 		prove(ret == 0 || ret == -EMSGSIZE || ret == -EPROTO || ret == -EPROTONOSUPPORT || ret == -EBADMSG);

@@ -34,6 +34,7 @@ typedef __u64 u64;
 #define static_assert(fact)	_Static_assert(fact, #fact)
 #define min(a, b)		({ typeof(a) a_ = (a); typeof(b) b_ = (b); a_ < b_ ? a_ : b_; })
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
+#define roundup(n, to)		(DIV_ROUND_UP(n, to) * (to))
 #define min_t(type, a, b)	min((type)(a), (type)(b))
 #define swap(a, b)		do { typeof(a) a_ = (a); (a) = (b); (b) = a_; } while (0)
 #define rol16(v, n)		((u16)((u16)(v) << (n) | (u16)(v) >> (16 - (n))))
@@ -250,6 +251,15 @@ static inline struct scatterlist *sg_next(struct scatterlist *sg)
 	return sg->last ? NULL : sg + 1;
 }
 
+static inline unsigned int sg_nents(struct scatterlist *sg)
+{
+	unsigned int n = 0;
+
+	for (; sg; sg = sg_next(sg))
+		n++;
+	return n;
+}
+
 static inline void *sg_virt(struct scatterlist *sg)
 {
 	return sg->buf;
@@ -276,6 +286,16 @@ static inline void scatterwalk_map_and_copy(void *buf, struct scatterlist *sg, u
 		len -= n;
 		start = 0;
 	}
+}
+
+static inline void sg_zero_buffer(struct scatterlist *sg, unsigned int entries, unsigned int len,
+				  unsigned int start)
+{
+	u8 zero = 0;
+
+	shim_assert(entries == sg_nents(sg));
+	for (; len; len--)
+		scatterwalk_map_and_copy(&zero, sg, start++, 1, 1);
 }
 
 /* ---- the hash library of newer kernels, which hash.c can work with ---- */
