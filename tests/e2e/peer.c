@@ -179,8 +179,10 @@ static void add_nss(struct command *c, const struct peer_setup *s, int port)
 	add(c, "-p");
 	add_text(c, "%d", port);
 	add(c, "-V");
-	add_text(c, "tls1.%d:tls1.%d", s->version - 0x0301, s->version - 0x0301);
-	add(c, "-G");
+	if (s->version == 0x0300)
+		add(c, "ssl3:ssl3");
+	else
+		add_text(c, "tls1.%d:tls1.%d", s->version - 0x0301, s->version - 0x0301);
 }
 
 static void nss_server(struct command *c, const struct peer_setup *s, int port)
@@ -192,19 +194,24 @@ static void nss_server(struct command *c, const struct peer_setup *s, int port)
 	if (s->connections > 1)
 		add(c, "-u");
 	add_nss(c, s, port);
+	add(c, "-G");
 }
 
+/* tstclnt has no second connection with suites of ours; strsclnt has, but what it receives nobody gets to see. */
 static void nss_client(struct command *c, const struct peer_setup *s, int port)
 {
-	add(c, "tstclnt");
-	add2(c, "-h", "localhost");
+	if (s->connections > 1) {
+		add2(c, "strsclnt", "-q");
+		add2(c, "-t", "1");
+		add2(c, "-u", "-c");
+		add_text(c, "%d", s->connections);
+	} else {
+		add2(c, "tstclnt", "-G");
+		add2(c, "-h", "localhost");
+	}
 	add(c, "-4");
 	if (s->cert)
 		add2(c, "-n", s->cert);
-	if (s->connections > 1) {
-		add2(c, "-u", "-L");
-		add_text(c, "%d", s->connections);
-	}
 	add_nss(c, s, port);
 }
 
@@ -214,8 +221,8 @@ static void add_jsse(struct command *c, const char *role, const struct peer_setu
 	add2(c, "-cp", "build/tests/e2e/java");
 	add2(c, "Jsse", role);
 	add_text(c, "%d", port);
-	if (s->version == 0x0301)
-		add(c, "TLSv1");
+	if (s->version <= 0x0301)
+		add(c, s->version == 0x0301 ? "TLSv1" : "SSLv3");
 	else
 		add_text(c, "TLSv1.%d", s->version - 0x0301);
 	add_text(c, "%s/java", certs);
@@ -340,6 +347,8 @@ void peer_start(struct peer *p, const struct peer_setup *setup, int port)
 		if (!strcmp(setup->options[i], "--echo"))
 			p->echo = 1;
 	}
+	if (!strcmp(c.argv[0], "strsclnt"))
+		add(&c, "localhost");
 	spawn(p, &c);
 }
 

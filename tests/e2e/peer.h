@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Peers that know nothing of kssl: openssl s_server and s_client, gnutls-serv
- * and gnutls-cli, selfserv and tstclnt of NSS, and an echo made of JSSE, as child
+ * and gnutls-cli, selfserv, tstclnt and strsclnt of NSS, and an echo made of JSSE, as child
  * processes between pipes.
  *
  * What they are asked to send and what they print of what they received go
