@@ -611,7 +611,8 @@ static int listen_as(uid_t uid, struct sockaddr_in *sa, uint32_t timeout_ms)
 	struct kssl_handshake hs = as_server("web");
 	int fd = listen_on(sa);
 
-	hs.timeout_ms = timeout_ms;
+	if (timeout_ms)
+		hs.timeout_ms = timeout_ms;
 	set_ulp(fd);
 	as_user(uid);
 	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));

@@ -136,9 +136,12 @@ SSL_CTX *peer_context(int server, uint16_t version)
 
 /* ---- sockets ---- */
 
+/* Far longer than the default, which is for machines that are not emulated. */
+#define HANDSHAKE_MS	240000
+
 struct kssl_handshake as_client(const char *profile, const char *name)
 {
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_CLIENT };
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_CLIENT, .timeout_ms = HANDSHAKE_MS };
 
 	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
 	snprintf(hs.name, sizeof(hs.name), "%s", name);
@@ -147,7 +150,7 @@ struct kssl_handshake as_client(const char *profile, const char *name)
 
 struct kssl_handshake as_server(const char *profile)
 {
-	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER };
+	struct kssl_handshake hs = { .size = sizeof(hs), .role = KSSL_ROLE_SERVER, .timeout_ms = HANDSHAKE_MS };
 
 	snprintf(hs.profile, sizeof(hs.profile), "%s", profile);
 	return hs;

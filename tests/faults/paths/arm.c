@@ -200,7 +200,7 @@ void path_armed_poll(const struct source *s)
 void path_accept(const struct source *s)
 {
 	int nl = helper_open(KSSL_GENL_GROUP_HELPERS), listener, hit = 1, error;
-	unsigned int nth, aborted = 0, dead = 0;
+	unsigned int nth, walks = 1, aborted = 0, dead = 0;
 	struct sockaddr_storage a;
 	socklen_t len;
 	char x;
@@ -232,6 +232,11 @@ void path_accept(const struct source *s)
 		}
 		expect_told(nl);
 		serve(&c, nl);
+		/* What else the task has to allocate can shift them, and the one that ends a child is missed. */
+		if (!hit && !aborted && walks++ < 5) {
+			hit = 1;
+			nth = 0;
+		}
 	}
 	CHECK(aborted);
 	fault_count(s, nth - 2, aborted + dead);
