@@ -93,3 +93,21 @@ unpack() {
 	done
 	rm -rf "$root/.deb"
 }
+
+# known NAME FILE..: asking apt takes seconds, so its answer holds as long as its package lists and these files stay:
+# prints the directory that "remember" was called with, and ends the script.
+known() {
+	known=$CACHE/$1.known
+	shift
+	state=$( (stat -c %Y /var/lib/apt/lists 2>/dev/null; cat "$VM/lib.sh" "$@") | hash)
+	if [ -f "$known" ] && read -r key dir <"$known" && [ "$key" = "$state" ] && [ -d "$dir" ]; then
+		echo "$dir"
+		exit
+	fi
+}
+
+# remember: what "known" will know, $dir; prints it.
+remember() {
+	echo "$state $dir" >"$known"
+	echo "$dir"
+}
