@@ -15,10 +15,12 @@
 
 #include <linux/net.h>
 #include <linux/socket.h>
+#include <linux/tls.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 
 int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
+int kssl_ktls_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 int kssl_arm_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags);
 int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb);
 size_t kssl_ulp_get_info_size(void);
@@ -26,12 +28,33 @@ size_t kssl_ulp_get_info_size(void);
 /* 7.0: recvmsg of struct proto lost addr_len */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
 #define kssl_compat_recvmsg	kssl_rx_recvmsg
+#define kssl_compat_ktls_recvmsg	kssl_ktls_recvmsg
 #define kssl_compat_refuse_recvmsg	kssl_arm_refuse_recvmsg
+
+static inline int kssl_compat_base_recvmsg(const struct proto *prot, struct sock *sk,
+					   struct msghdr *msg, size_t len, int flags)
+{
+	return prot->recvmsg(sk, msg, len, flags);
+}
 #else
 static inline int kssl_compat_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags,
 				      int *addr_len)
 {
 	return kssl_rx_recvmsg(sk, msg, len, flags);
+}
+
+static inline int kssl_compat_ktls_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
+					   int flags, int *addr_len)
+{
+	return kssl_ktls_recvmsg(sk, msg, len, flags);
+}
+
+static inline int kssl_compat_base_recvmsg(const struct proto *prot, struct sock *sk,
+					   struct msghdr *msg, size_t len, int flags)
+{
+	int addr_len = 0;
+
+	return prot->recvmsg(sk, msg, len, flags, &addr_len);
 }
 
 static inline int kssl_compat_refuse_recvmsg(struct sock *sk, struct msghdr *msg, size_t len,
@@ -64,6 +87,12 @@ static inline size_t kssl_compat_get_info_size(const struct sock *sk)
 {
 	return kssl_ulp_get_info_size();
 }
+#endif
+
+/* 7.0: the longest content of kTLS's records can be set */
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN	5
+#define TLS_INFO_TX_MAX_PAYLOAD_LEN	7
 #endif
 
 /* 6.16: the hash contexts of the crypto library are public structs; tried from 7.0 on */

@@ -62,6 +62,7 @@
 #define KSSL_ALERT_FATAL		2
 
 struct kssl_sock;
+struct kssl_ktls;
 
 /* ---- the connection ---- */
 
@@ -372,8 +373,9 @@ struct kssl_sock {
 	u32 request_how;		/* value of KSSL_EV_REQUEST */
 	wait_queue_head_t control_wait;
 
-	/* set at attach, read only */
+	/* set at attach, read only; what was saved, when the direction became ours */
 	const struct kssl_base *base;
+	struct kssl_ktls *ktls;		/* NULL unless the ULP is the kTLS front */
 	void (*saved_data_ready)(struct sock *sk);
 	void (*saved_write_space)(struct sock *sk);
 	void (*saved_state_change)(struct sock *sk);
@@ -394,6 +396,7 @@ struct kssl_base {
  * @type: content type
  * @epoch: receive epoch it was opened under
  * @tx_epoch: sending epoch when it was delivered to the helper
+ * @empty: kTLS: there is no content, and @len is 1
  * @identity: of the peer
  * @offset: bytes of content already delivered
  * @len: bytes of content
@@ -401,6 +404,7 @@ struct kssl_base {
 struct kssl_rx_cb {
 	u16 kind;
 	u8 type;
+	bool empty;
 	u32 epoch;
 	u32 tx_epoch;
 	u32 identity;
@@ -459,6 +463,7 @@ static inline struct kssl_rx_cb *kssl_rx_cb(struct sk_buff *skb)
 /* ulp.c */
 int kssl_ulp_register(void);
 void kssl_ulp_unregister(void);
+void kssl_ulp_release(struct sock *sk);
 struct kssl_sock *kssl_sock_of(const struct sock *sk);
 void kssl_sock_put(struct kssl_sock *ctx);
 void kssl_sock_wake(struct kssl_sock *ctx);
@@ -468,7 +473,10 @@ void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
 void kssl_sock_detach(struct kssl_sock *ctx);
 void kssl_sock_set_up(struct kssl_sock *ctx, const struct kssl_setup *setup);
 int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_setup *setup);
+int kssl_sock_attach_ktls(struct sock *sk, unsigned int family, const struct kssl_base *tables,
+			  struct kssl_ktls *ktls);
 bool kssl_sock_is_attached(const struct sock *sk);
+int kssl_sock_family(struct sock *sk);
 const struct kssl_base *kssl_sock_base(unsigned int family);
 
 /* arm.c */
@@ -477,6 +485,16 @@ void kssl_arm_tables(unsigned int family, const struct proto *prot, const struct
 int kssl_arm(struct sock *sk, unsigned int family);
 void kssl_arm_clone(const struct request_sock *req, struct sock *newsk, const gfp_t priority);
 void kssl_arm_release(struct sock *sk);
+
+/* ktls.c */
+extern bool kssl_ktls;
+void kssl_ktls_tables(unsigned int family, const struct proto *prot, const struct proto_ops *ops);
+bool kssl_ktls_is_table(const struct proto *prot);
+int kssl_ktls_read_cmsg(struct msghdr *msg, u8 *type);
+void kssl_ktls_fill_info(struct kssl_sock *ctx, struct sk_buff *skb);
+void kssl_ktls_free(struct kssl_ktls *ktls);
+int kssl_ktls_register(void);
+void kssl_ktls_unregister(void);
 
 /* handshake.c */
 void kssl_who_fill(struct kssl_who *who, struct sock *sk);
@@ -555,6 +573,7 @@ void kssl_tx_set_key(struct kssl_sock *ctx, struct kssl_epoch *e, u64 seq, u64 n
 bool kssl_tx_writeable(struct kssl_sock *ctx);
 void kssl_tx_leave(struct kssl_sock *ctx);
 int kssl_tx_flush(struct kssl_sock *ctx);
+void kssl_tx_begin(struct kssl_sock *ctx);
 void kssl_tx_write_space(struct sock *sk);
 void kssl_tx_work(struct work_struct *work);
 void kssl_tx_free(struct kssl_sock *ctx);
@@ -612,6 +631,7 @@ int kssl_rx_next(struct kssl_sock *ctx);
 bool kssl_rx_may_look_ahead(const struct kssl_sock *ctx);
 unsigned int kssl_rx_low_water(const struct kssl_rx *rx);
 void kssl_rx_retire(struct kssl_sock *ctx, struct sk_buff *skb);
+void kssl_rx_begin(struct kssl_sock *ctx);
 void kssl_rx_data_ready(struct sock *sk);
 void kssl_rx_state_change(struct sock *sk);
 void kssl_rx_pump(struct kssl_sock *ctx, unsigned int want);

@@ -8,6 +8,8 @@
 
 module_param_named(legacy, kssl_legacy, bool, 0444);
 MODULE_PARM_DESC(legacy, "allow SSL 3.0, RC4, DES, RC2 and export cipher suites, all of them broken");
+module_param_named(ktls, kssl_ktls, bool, 0444);
+MODULE_PARM_DESC(ktls, "be the kernel's TLS (ULP \"tls\", SOL_TLS) too, in place of tls.ko");
 
 static int __init kssl_init(void)
 {

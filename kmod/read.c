@@ -111,11 +111,13 @@ static void let_alert_out(struct kssl_sock *ctx)
 }
 
 /* Tell an unattended reader the content type; -EIO: a control record and no room. */
-static int put_type(struct msghdr *msg, u8 type, bool attended)
+static int put_type(struct kssl_sock *ctx, struct msghdr *msg, u8 type)
 {
 	int err = 0;
 
-	if (msg->msg_control && !attended)
+	if (msg->msg_control && ctx->ktls)
+		err = put_cmsg(msg, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
+	else if (msg->msg_control && !ctx->had_helper)
 		err = put_cmsg(msg, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
 	if (type == KSSL_TYPE_APPLICATION_DATA)
 		return 0;
@@ -176,16 +178,17 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 		if (r->type && (r->type != cb->type || r->identity != cb->identity))
 			break;
 		if (!r->type) {
-			ret = put_type(r->msg, cb->type, ctx->had_helper);
+			ret = put_type(ctx, r->msg, cb->type);
 			if (ret)
 				return ret;
 			put_identity(ctx, r->msg, cb->identity);
 			r->type = cb->type;
 			r->identity = cb->identity;
 		}
-		if (!(r->flags & MSG_TRUNC) && skb_copy_datagram_msg(skb, offset, r->msg, n))
+		if (!(r->flags & MSG_TRUNC) && !cb->empty &&
+		    skb_copy_datagram_msg(skb, offset, r->msg, n))
 			return copied ? copied : -EFAULT;
-		copied += n;
+		copied += cb->empty ? 0 : n;
 		r->at += n;
 		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
 		       skb_queue_next(&ctx->rx.queue, skb);
@@ -328,6 +331,9 @@ ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode
 		cb = kssl_rx_cb(skb);
 		if (cb->type != KSSL_TYPE_APPLICATION_DATA) {
 			ret = -EINVAL;
+		} else if (cb->empty) {
+			advance(ctx, skb, cb->len);
+			ret = 0;
 		} else {
 			ret = skb_splice_bits(skb, sk, cb->offset, pipe,
 					      min_t(size_t, len, cb->len - cb->offset), flags);

@@ -71,6 +71,16 @@ static unsigned int longest_body(const struct kssl_epoch *e)
 	       cipher->tag_len + cipher->fmt->max_padding;
 }
 
+/* As kTLS has it: the length is looked at first, and the version octets of each version. */
+static int check_any(const struct kssl_epoch *e, const struct kssl_record_header *h)
+{
+	if (h->body_len > longest_body(e))
+		return -EMSGSIZE;
+	if (!e->suite->cipher->fmt->legal_len(e, h->body_len))
+		return -EBADMSG;
+	return h->version == e->ver->record_wire ? 0 : -EPROTONOSUPPORT;
+}
+
 /**
  * kssl_record_parse() - parse the header of a protected record
  * @wire: KSSL_HEADER_LEN octets
@@ -89,6 +99,8 @@ int kssl_record_parse(const u8 *wire, const struct kssl_epoch *e, struct kssl_re
 	const struct kssl_version *ver = e->ver;
 
 	read_header(wire, h);
+	if (e->any_type)
+		return check_any(e, h);
 	if (ver->flags & KSSL_V_INNER_TYPE) {
 		if (h->type != KSSL_TYPE_APPLICATION_DATA)
 			return -EPROTO;

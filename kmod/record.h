@@ -309,6 +309,7 @@ bool kssl_message_is_open(const struct kssl_message *m);
  * @cbc_req: likewise
  * @weak: a cipher of weak.c
  * @mac: its MAC
+ * @any_type: receiving: records of every content type are let through, as kTLS does
  * @residue: what each record leaves to the next: the last block (RFC 2246 6.2.3.2), or
  *	the state of a stream cipher
  * @residue_len: bytes of it, 0 where each record stands for itself
@@ -334,6 +335,7 @@ struct kssl_epoch {
 	struct skcipher_request *cbc_req;
 	struct kssl_rc2 *weak;
 	struct kssl_mac mac;
+	bool any_type;
 	void *residue;
 	u16 residue_len;
 	u8 iv[KSSL_IV_MAX];

@@ -89,6 +89,27 @@ void kssl_rx_state_change(struct sock *sk)
 	kssl_sock_later(ctx, &ctx->rx.work, 0);
 }
 
+/**
+ * kssl_rx_begin() - receiving is ours from here on
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds the socket lock and sk_callback_lock.
+ */
+void kssl_rx_begin(struct kssl_sock *ctx)
+{
+	struct sock *sk = ctx->sk;
+
+	ctx->rx.copied_seq = tcp_sk(sk)->copied_seq;
+	ctx->saved_data_ready = sk->sk_data_ready;
+	ctx->saved_state_change = sk->sk_state_change;
+	sk->sk_data_ready = kssl_rx_data_ready;
+	sk->sk_state_change = kssl_rx_state_change;
+	ctx->rx.rcvlowat = sk->sk_rcvlowat;
+	WRITE_ONCE(sk->sk_rcvlowat, 1);
+	/* An urgent byte left out would stop the stream for ever. */
+	sock_set_flag(sk, SOCK_URGINLINE);
+}
+
 /* ---- open ---- */
 
 #define SEGS	48
@@ -233,7 +254,11 @@ static struct sk_buff *copy_record(struct kssl_sock *ctx, const struct kssl_reco
 
 static void fail(struct kssl_sock *ctx, int err, const char *text)
 {
-	kssl_fail(ctx, err, KSSL_WHO_KERNEL, kssl_alert_of_errno(err), text);
+	/* There the application sends the alert. */
+	if (ctx->ktls)
+		kssl_fail_dir(ctx, &ctx->rx.dir, err, KSSL_WHO_KERNEL, text);
+	else
+		kssl_fail(ctx, err, KSSL_WHO_KERNEL, kssl_alert_of_errno(err), text);
 }
 
 static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
@@ -378,8 +403,46 @@ static void deliver_control(struct kssl_sock *ctx, struct sk_buff *skb)
 	deliver_to_application(ctx, skb);
 }
 
+/* A read of nothing; for want of memory it goes without. */
+static void deliver_end(struct kssl_sock *ctx)
+{
+	struct sk_buff *skb = alloc_skb(0, GFP_KERNEL);
+
+	if (!skb)
+		return;
+	*kssl_rx_cb(skb) = (struct kssl_rx_cb) {
+		.type = KSSL_TYPE_APPLICATION_DATA, .empty = true, .len = 1,
+	};
+	deliver_to_application(ctx, skb);
+}
+
+/* kTLS: whoever reads looks into it, and only a KeyUpdate means something to us. */
+static void deliver_unseen(struct kssl_sock *ctx, struct sk_buff *skb)
+{
+	struct kssl_rx *rx = &ctx->rx;
+	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+	u8 first;
+
+	if (cb->type == KSSL_TYPE_HANDSHAKE && (rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE))
+		rx->need_key = !skb_copy_bits(skb, 0, &first, 1) && cb->len &&
+			       first == KSSL_HANDSHAKE_KEY_UPDATE;
+	/* kTLS ends a read there: of nothing, if there were empty records only. */
+	if (rx->empties)
+		deliver_end(ctx);
+	rx->empties = 0;
+	/* One without content is read too, and what is queued is counted in bytes. */
+	cb->empty = !cb->len;
+	cb->len += cb->empty;
+	rx->control_queued = true;
+	deliver_to_application(ctx, skb);
+}
+
 static void deliver(struct kssl_sock *ctx, struct sk_buff *skb)
 {
+	if (ctx->ktls && kssl_rx_cb(skb)->type != KSSL_TYPE_APPLICATION_DATA) {
+		deliver_unseen(ctx, skb);
+		return;
+	}
 	switch (kssl_rx_cb(skb)->type) {
 	case KSSL_TYPE_APPLICATION_DATA:
 		deliver_data(ctx, skb);

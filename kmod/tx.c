@@ -792,6 +792,8 @@ static int read_cmsg(struct kssl_sock *ctx, struct msghdr *msg, u8 *type)
 {
 	struct cmsghdr *cmsg;
 
+	if (ctx->ktls)
+		return kssl_ktls_read_cmsg(msg, type);
 	for_each_cmsghdr(cmsg, msg) {
 		if (!CMSG_OK(msg, cmsg))
 			return -EINVAL;
@@ -859,12 +861,12 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 		if (ret)
 			return ret;
 	}
-	closes = is_close_notify(msg, type);
+	closes = !ctx->ktls && is_close_notify(msg, type);
 
 	ret = tx_enter(ctx, &timeo);
 	if (ret)
 		goto out;
-	if (type != KSSL_TYPE_APPLICATION_DATA &&
+	if (type != KSSL_TYPE_APPLICATION_DATA && !ctx->ktls &&
 	    msg_data_left(msg) > ctx->tx.dir.epoch->max_payload) {
 		ret = -EINVAL;	/* it is one record */
 	} else if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
@@ -955,7 +957,8 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	/* An answer that is due precedes what MSG_MORE has left open. */
 	if (settle(ctx, true) == -EAGAIN && ctx->tx.open && !ctx->tx.hold)
 		return -ENOMEM;
-	if (ctx->tx.alert == KSSL_ALERT_NONE)
+	/* With kTLS close_notify is the application's. */
+	if (ctx->tx.alert == KSSL_ALERT_NONE && !ctx->ktls)
 		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
 	sent = kssl_alert_send_requested(ctx);
 
@@ -967,6 +970,21 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	if (!ret && !sent)
 		ctx->tx.dir.closed = true;
 	return ret ? ret : sent;
+}
+
+/**
+ * kssl_tx_begin() - sending is ours from here on
+ * @ctx: connection
+ *
+ * Context: Process context. Caller holds the socket lock and sk_callback_lock.
+ */
+void kssl_tx_begin(struct kssl_sock *ctx)
+{
+	struct sock *sk = ctx->sk;
+
+	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
+	ctx->saved_write_space = sk->sk_write_space;
+	sk->sk_write_space = kssl_tx_write_space;
 }
 
 /**

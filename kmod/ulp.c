@@ -73,6 +73,7 @@ void kssl_sock_put(struct kssl_sock *ctx)
 		return;
 	skb_queue_purge(&ctx->messages);
 	kssl_session_free(ctx->session);
+	kssl_ktls_free(ctx->ktls);
 	kvfree(ctx->chain);
 	kfree_sensitive(ctx->export);
 	free_sock(ctx);
@@ -215,7 +216,7 @@ static int ulp_sendpage(struct sock *sk, struct page *page, int offset, size_t s
 
 	bvec_set_page(&bvec, page, size, offset);
 	iov_iter_bvec(&msg.msg_iter, ITER_SOURCE, &bvec, 1, size);
-	return kssl_tx_sendmsg(sk, &msg, size);
+	return READ_ONCE(sk->sk_prot)->sendmsg(sk, &msg, size);
 }
 #endif
 
@@ -392,6 +393,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 
 	bases[family].ops = base;
 	kssl_arm_tables(family, prot, base, o);
+	kssl_ktls_tables(family, p, o);
 	/* Seen last: a base that has a prot is complete. */
 	smp_store_release(&bases[family].prot, prot);
 }
@@ -448,9 +450,6 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	ctx->rx.need = KSSL_HEADER_LEN;
 
 	ctx->sk = sk;
-	ctx->tx.write_seq = tcp_sk(sk)->write_seq;
-	ctx->rx.copied_seq = tcp_sk(sk)->copied_seq;
-	ctx->rx.rcvlowat = sk->sk_rcvlowat;
 	ctx->rx.counted_since = jiffies;
 	kssl_policy_set(ctx, &(struct kssl_policy) {});
 	ctx->attached = jiffies;
@@ -467,30 +466,24 @@ static struct kssl_sock *new_sock(struct sock *sk)
  * Context first, then callbacks, then the tables that lead to it.  An armed socket has
  * our reference for its ops already.
  */
-static void publish(struct kssl_sock *ctx, int family)
+static void publish(struct kssl_sock *ctx, const struct kssl_base *tables)
 {
 	struct sock *sk = ctx->sk;
 
-	ctx->base = &bases[family];
 	write_lock_bh(&sk->sk_callback_lock);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, ctx);
-	ctx->saved_data_ready = sk->sk_data_ready;
-	ctx->saved_write_space = sk->sk_write_space;
-	ctx->saved_state_change = sk->sk_state_change;
-	sk->sk_data_ready = kssl_rx_data_ready;
-	sk->sk_write_space = kssl_tx_write_space;
-	sk->sk_state_change = kssl_rx_state_change;
-	WRITE_ONCE(sk->sk_prot, &prots[family]);
+	if (!ctx->ktls) {
+		kssl_tx_begin(ctx);
+		kssl_rx_begin(ctx);
+	}
+	WRITE_ONCE(sk->sk_prot, tables->prot);
 	/* The release of the socket drops the owner of its ops. */
 	if (sk->sk_socket->ops->owner != THIS_MODULE)
 		__module_get(THIS_MODULE);
-	WRITE_ONCE(sk->sk_socket->ops, &ops[family]);
+	WRITE_ONCE(sk->sk_socket->ops, tables->ops);
 	/* As sendmsg refuses MSG_ZEROCOPY; io_uring asks beforehand. */
 	clear_bit(SOCK_SUPPORT_ZC, &sk->sk_socket->flags);
 	write_unlock_bh(&sk->sk_callback_lock);
-	WRITE_ONCE(sk->sk_rcvlowat, 1);
-	/* An urgent byte left out would stop the stream for ever. */
-	sock_set_flag(sk, SOCK_URGINLINE);
 	kssl_genl_event(ctx, KSSL_EVENT_NL_ATTACHED);
 }
 
@@ -525,10 +518,37 @@ int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_set
 		return PTR_ERR(ctx);
 	if (setup)
 		kssl_sock_set_up(ctx, setup);
-	publish(ctx, family);
+	ctx->base = &bases[family];
+	publish(ctx, &(struct kssl_base) { .prot = &prots[family], .ops = &ops[family] });
 	sk->sk_socket->state = SS_CONNECTED;
 	if (setup && setup->ask)
 		kssl_handshake_begin(ctx, setup->ask);
+	return 0;
+}
+
+/**
+ * kssl_sock_attach_ktls() - the same for the kTLS front; TCP goes on until there are keys
+ * @sk: socket with base protocol
+ * @family: of its tables
+ * @tables: those of the front
+ * @ktls: its state of the connection, which the connection owns now; also if that fails
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: 0, %-ENOMEM, %-EBUSY.
+ */
+int kssl_sock_attach_ktls(struct sock *sk, unsigned int family, const struct kssl_base *tables,
+			  struct kssl_ktls *ktls)
+{
+	struct kssl_sock *ctx = new_sock(sk);
+
+	if (IS_ERR(ctx)) {
+		kssl_ktls_free(ktls);
+		return PTR_ERR(ctx);
+	}
+	ctx->ktls = ktls;
+	kssl_policy_set(ctx, &(struct kssl_policy) { .flags = KSSL_POLICY_INSECURE_EOF });
+	ctx->base = &bases[family];
+	publish(ctx, tables);
 	return 0;
 }
 
@@ -542,7 +562,7 @@ bool kssl_sock_is_attached(const struct sock *sk)
 {
 	const struct proto *prot = READ_ONCE(sk->sk_prot);
 
-	return prot >= prots && prot < prots + KSSL_FAMILIES;
+	return (prot >= prots && prot < prots + KSSL_FAMILIES) || kssl_ktls_is_table(prot);
 }
 
 /**
@@ -566,6 +586,20 @@ static bool has_psock(struct sock *sk)
 	return has;
 }
 
+/**
+ * kssl_sock_family() - the tables for a socket
+ * @sk: socket, maybe with somebody else's protocol
+ *
+ * Context: Process context. Caller holds the socket lock.
+ * Return: family, or %-EOPNOTSUPP if something other than TCP has hold of the socket.
+ */
+int kssl_sock_family(struct sock *sk)
+{
+	if (!sk->sk_socket || has_psock(sk) || tcp_sk(sk)->repair)
+		return -EOPNOTSUPP;
+	return find_family(sk);
+}
+
 /*
  * TCP_ULP "kssl", under the socket lock.  ENOTCONN: being connected or closed by the
  * peer.  EOPNOTSUPP: not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer
@@ -573,15 +607,12 @@ static bool has_psock(struct sock *sk)
  */
 static int ulp_init(struct sock *sk)
 {
-	int family;
+	int family = kssl_sock_family(sk);
 
-	if (!sk->sk_socket || has_psock(sk) || tcp_sk(sk)->repair)
-		return -EOPNOTSUPP;
-	if (sk->sk_write_pending)
-		return -EBUSY;
-	family = find_family(sk);
 	if (family < 0)
 		return family;
+	if (sk->sk_write_pending)
+		return -EBUSY;
 	switch (sk->sk_state) {
 	case TCP_ESTABLISHED:
 		return kssl_sock_attach(sk, family, NULL);
@@ -594,8 +625,13 @@ static int ulp_init(struct sock *sk)
 	}
 }
 
-/* The socket is destroyed, or a child of a listener before anybody had it. */
-static void ulp_release(struct sock *sk)
+/**
+ * kssl_ulp_release() - the socket is destroyed, or a child of a listener before anybody had it
+ * @sk: socket with the ULP
+ *
+ * Context: Any.
+ */
+void kssl_ulp_release(struct sock *sk)
 {
 	if (!kssl_sock_is_attached(sk))
 		kssl_arm_release(sk);
@@ -637,7 +673,9 @@ int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb)
 	if (!kssl_sock_is_attached(sk) || !spin_trylock_bh(&sk->sk_lock.slock))
 		return 0;
 	ctx = kssl_sock_of(sk);
-	e = ctx && !sock_owned_by_user_nocheck(sk) ? ctx->tx.dir.epoch : NULL;
+	if (ctx && ctx->ktls)
+		kssl_ktls_fill_info(ctx, skb);
+	e = ctx && !ctx->ktls && !sock_owned_by_user_nocheck(sk) ? ctx->tx.dir.epoch : NULL;
 	nest = e ? nla_nest_start_noflag(skb, INET_ULP_INFO_TLS) : NULL;
 	if (nest) {
 		if (nla_put_u16(skb, TLS_INFO_VERSION, e->ver->wire) ||
@@ -659,14 +697,14 @@ int kssl_ulp_get_info(struct sock *sk, struct sk_buff *skb)
  */
 size_t kssl_ulp_get_info_size(void)
 {
-	return nla_total_size(0) + 4 * nla_total_size(sizeof(u16));
+	return nla_total_size(0) + 5 * nla_total_size(sizeof(u16)) + 2 * nla_total_size(0);
 }
 
 static struct tcp_ulp_ops ulp_ops = {
 	.name		= KSSL_ULP_NAME,
 	.owner		= THIS_MODULE,
 	.init		= ulp_init,
-	.release	= ulp_release,
+	.release	= kssl_ulp_release,
 	.clone		= kssl_arm_clone,
 	.get_info	= kssl_compat_get_info,
 	.get_info_size	= kssl_compat_get_info_size,
@@ -689,8 +727,14 @@ int kssl_ulp_register(void)
 	if (!workqueue)
 		goto free_cache;
 	ret = tcp_register_ulp(&ulp_ops);
+	if (ret)
+		goto free_workqueue;
+	ret = kssl_ktls_register();
 	if (!ret)
 		return 0;
+	tcp_unregister_ulp(&ulp_ops);
+	rcu_barrier();
+free_workqueue:
 	destroy_workqueue(workqueue);
 free_cache:
 	kmem_cache_destroy(socks);
@@ -704,6 +748,7 @@ free_cache:
  */
 void kssl_ulp_unregister(void)
 {
+	kssl_ktls_unregister();
 	tcp_unregister_ulp(&ulp_ops);
 	destroy_workqueue(workqueue);
 	rcu_barrier();

@@ -388,6 +388,9 @@ without_module() {
 	modprobe kssl legacy=1
 	check "the lock is open" gives 1 "the module was loaded with legacy=1" $ctl probe
 	check "the module can be unloaded again" until_so module_is_gone
+	modprobe kssl ktls=1
+	check "kssl is in place of tls.ko" gives 1 "the module was loaded with ktls=1" $ctl probe
+	check "the module can be unloaded once more" until_so module_is_gone
 	mkdir -p /etc/modprobe.d
 	echo 'blacklist kssl' >/etc/modprobe.d/kssl.conf
 	broken "the module is not loaded" "the module kssl is installed but not loaded: modprobe kssl" $ctl probe

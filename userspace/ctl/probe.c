@@ -158,8 +158,11 @@ static int check_ulp(struct probe *p)
 	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 	if (p->fd < 0)
 		return say(p, BAD, "no TCP sockets: %m");
-	if (!setsockopt(p->fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, sizeof(KSSL_ULP_NAME) - 1))
+	if (!setsockopt(p->fd, IPPROTO_TCP, TCP_ULP, KSSL_ULP_NAME, sizeof(KSSL_ULP_NAME) - 1)) {
+		if (read_line("/sys/module/kssl/parameters/ktls", line, sizeof(line)) && line[0] == 'Y')
+			return say(p, NOTE, "kssl can be set on a socket (TCP_ULP); the module was loaded with ktls=1, so it is behind \"tls\" too, and tls.ko is kept out");
 		return say(p, GOOD, "kssl can be set on a socket (TCP_ULP)");
+	}
 	if (errno == EPERM)
 		return say(p, BAD, "you are not permitted to set TCP_ULP on a socket: ask the sandbox or security module that you run under");
 	if (errno == ENOENT && read_line("/proc/sys/net/ipv4/tcp_available_ulp", line, sizeof(line)))
