@@ -957,10 +957,14 @@ int kssl_tx_flush(struct kssl_sock *ctx)
 	/* An answer that is due precedes what MSG_MORE has left open. */
 	if (settle(ctx, true) == -EAGAIN && ctx->tx.open && !ctx->tx.hold)
 		return -ENOMEM;
-	/* With kTLS close_notify is the application's. */
-	if (ctx->tx.alert == KSSL_ALERT_NONE && !ctx->ktls)
-		ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
-	sent = kssl_alert_send_requested(ctx);
+	if (ctx->tx.alert != KSSL_ALERT_NONE || !ctx->ktls) {
+		if (ctx->tx.alert == KSSL_ALERT_NONE)
+			ctx->tx.alert = KSSL_ALERT_CLOSE_NOTIFY;
+		sent = kssl_alert_send_requested(ctx);
+	} else {
+		/* With kTLS close_notify is the application's. */
+		sent = kssl_tx_seal_open(ctx);
+	}
 
 	WRITE_ONCE(sk->sk_sndbuf, INT_MAX);
 	WRITE_ONCE(tp->notsent_lowat, UINT_MAX);

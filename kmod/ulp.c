@@ -310,7 +310,7 @@ static int ulp_shutdown(struct socket *sock, int how)
 	release_sock(sk);
 	kssl_tx_leave(ctx);
 	/* Of a connection that is dead there is nothing to lose. */
-	if (flushed == -EAGAIN || flushed == -ENOMEM)
+	if (flushed == -EAGAIN || flushed == -ENOMEM || flushed == -ENOBUFS)
 		return -ENOBUFS;
 	return ctx->base->ops->shutdown(sock, how);
 }
@@ -450,6 +450,8 @@ static struct kssl_sock *new_sock(struct sock *sk)
 	ctx->rx.need = KSSL_HEADER_LEN;
 
 	ctx->sk = sk;
+	/* Works may run before sending is ours. */
+	ctx->saved_write_space = sk->sk_write_space;
 	ctx->rx.counted_since = jiffies;
 	kssl_policy_set(ctx, &(struct kssl_policy) {});
 	ctx->attached = jiffies;
@@ -714,7 +716,7 @@ static struct tcp_ulp_ops ulp_ops = {
  * kssl_ulp_register() - offer the ULP
  *
  * Context: Process context.
- * Return: 0, %-ENOMEM, or %-EEXIST if the name is taken.
+ * Return: 0, %-ENOMEM, %-EEXIST if the name is taken, or as kssl_ktls_register().
  */
 int kssl_ulp_register(void)
 {
@@ -726,14 +728,14 @@ int kssl_ulp_register(void)
 	workqueue = alloc_workqueue("kssl", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	if (!workqueue)
 		goto free_cache;
-	ret = tcp_register_ulp(&ulp_ops);
+	/* First, for it is what may be refused. */
+	ret = kssl_ktls_register();
 	if (ret)
 		goto free_workqueue;
-	ret = kssl_ktls_register();
+	ret = tcp_register_ulp(&ulp_ops);
 	if (!ret)
 		return 0;
-	tcp_unregister_ulp(&ulp_ops);
-	rcu_barrier();
+	kssl_ktls_unregister();
 free_workqueue:
 	destroy_workqueue(workqueue);
 free_cache:

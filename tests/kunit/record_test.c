@@ -235,6 +235,26 @@ static void any_header(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
+/* For the kTLS front: any type, the length is looked at before the version, 1.3 has one too. */
+static void any_type(struct kunit *test)
+{
+	struct kssl_epoch *e12 = epoch(test, 0x0303), *e13 = epoch(test, 0x0304);
+	unsigned int t;
+
+	e12->any_type = true;
+	e13->any_type = true;
+	for (t = 0; t < 256; t++) {
+		KUNIT_EXPECT_EQ_MSG(test, parse(e12, t, 0x0303, 100), 0, "%u", t);
+		KUNIT_EXPECT_EQ_MSG(test, parse(e13, t, 0x0303, 100), 0, "%u", t);
+	}
+	KUNIT_EXPECT_EQ(test, parse(e12, 0x55, 0x5555, 0x5555), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, parse(e13, 0x55, 0x5555, 0x5555), -EMSGSIZE);
+	KUNIT_EXPECT_EQ(test, parse(e12, 23, 0x0303, 23), -EBADMSG);
+	KUNIT_EXPECT_EQ(test, parse(e13, 23, 0x0303, 16), -EBADMSG);
+	KUNIT_EXPECT_EQ(test, parse(e12, 23, 0x0301, 100), -EPROTONOSUPPORT);
+	KUNIT_EXPECT_EQ(test, parse(e13, 23, 0x0304, 100), -EPROTONOSUPPORT);
+}
+
 static void build(struct kunit *test)
 {
 	static const u8 want[] = { 23, 3, 3, 0x40, 0x18 };
@@ -257,6 +277,7 @@ static struct kunit_case record_cases[] = {
 	KUNIT_CASE(length_plain),
 	KUNIT_CASE(ssl2),
 	KUNIT_CASE(any_header),
+	KUNIT_CASE(any_type),
 	KUNIT_CASE(build),
 	{}
 };

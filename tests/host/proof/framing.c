@@ -45,6 +45,7 @@ int main(void)
 		prove(e.ver != NULL);
 		e.max_payload = any(KSSL_PAYLOAD_MIN, KSSL_MAX_PAYLOAD);
 		e.prefix_len = any(0, 16);
+		e.any_type = any(0, 1);
 		any_octets(wire, sizeof(wire));
 		ret = kssl_record_parse(wire, &e, &h);
 		prove(ret == 0 || ret == -EMSGSIZE || ret == -EPROTO || ret == -EPROTONOSUPPORT || ret == -EBADMSG);
@@ -52,7 +53,7 @@ int main(void)
 		if (ret)
 			continue;
 		prove(h.body_len <= KSSL_MAX_PAYLOAD + e.ver->max_expansion);
-		prove(h.type >= KSSL_TYPE_CHANGE_CIPHER_SPEC && h.type <= KSSL_TYPE_APPLICATION_DATA);
+		prove(e.any_type || (h.type >= KSSL_TYPE_CHANGE_CIPHER_SPEC && h.type <= KSSL_TYPE_APPLICATION_DATA));
 		kssl_record_build(wire, h.type, h.version, h.body_len);
 	}
 	return 0;
