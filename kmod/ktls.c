@@ -6,7 +6,8 @@
  * A direction is TCP's until it gets a key, and only then the core's.  Records of every
  * content type go to the application, which sends alerts and close_notify itself.  An
  * error ends the direction it is of.  A key has no usage limit, for this ABI has no
- * way to tell of it.
+ * way to tell of it.  A read goes past records without content, but ends where another
+ * type follows them, with 0.
  *
  * Errors are named as kTLS names them:
  *   EBADMSG	not authentic, or no content type inside; sending: out of numbers

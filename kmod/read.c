@@ -238,11 +238,11 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 				break;
 		}
 		ret = deliver_to_reader(ctx, r, len - copied);
-		if (ret <= 0)
+		if (ret < 0)
 			break;
 		copied += ret;
-		/* Another type, or identity, is next. */
-		if (reader_left(ctx, r))
+		/* Another type, or identity, is next; or it was control without content. */
+		if (reader_left(ctx, r) || (!ret && r->type != KSSL_TYPE_APPLICATION_DATA))
 			break;
 	} while (copied < len);
 	return copied ? copied : ret;
@@ -297,6 +297,18 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	return ret;
 }
 
+/* Data without content is no end of file. */
+static bool skip_empty(struct kssl_sock *ctx)
+{
+	struct sk_buff *skb = skb_peek(&ctx->rx.queue);
+	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+
+	if (!cb->empty || cb->type != KSSL_TYPE_APPLICATION_DATA)
+		return false;
+	advance(ctx, skb, cb->len);
+	return true;
+}
+
 /**
  * kssl_rx_splice_read() - proto_ops.splice_read
  * @sock: socket
@@ -325,15 +337,14 @@ ssize_t kssl_rx_splice_read(struct socket *sock, loff_t *ppos, struct pipe_inode
 
 	lock_sock(sk);
 	timeo = sock_rcvtimeo(sk, nonblock);
-	ret = wait_for_record(ctx, &r, false, &timeo);
+	do
+		ret = wait_for_record(ctx, &r, false, &timeo);
+	while (ret > 0 && skip_empty(ctx));
 	if (ret > 0) {
 		skb = skb_peek(&ctx->rx.queue);
 		cb = kssl_rx_cb(skb);
 		if (cb->type != KSSL_TYPE_APPLICATION_DATA) {
 			ret = -EINVAL;
-		} else if (cb->empty) {
-			advance(ctx, skb, cb->len);
-			ret = 0;
 		} else {
 			ret = skb_splice_bits(skb, sk, cb->offset, pipe,
 					      min_t(size_t, len, cb->len - cb->offset), flags);

@@ -263,9 +263,13 @@ static void fail(struct kssl_sock *ctx, int err, const char *text)
 
 static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 {
+	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
 	struct kssl_rx *rx = &ctx->rx;
 
-	WRITE_ONCE(rx->queued, rx->queued + kssl_rx_cb(skb)->len);
+	/* kTLS has one without content read too, and what is queued is counted in bytes. */
+	cb->empty = !cb->len;
+	cb->len += cb->empty;
+	WRITE_ONCE(rx->queued, rx->queued + cb->len);
 	rx->queued_mem += skb->truesize;
 	kssl_mem_charge(ctx->sk, skb->truesize, SK_MEM_RECV);
 	__skb_queue_tail(&rx->queue, skb);
@@ -301,7 +305,10 @@ static void deliver_data(struct kssl_sock *ctx, struct sk_buff *skb)
 	}
 	if (!len) {
 		/* Legal and not an end of file (RFC 5246 6.2.1), but not for ever. */
-		kfree_skb(skb);
+		if (ctx->ktls)
+			deliver_to_application(ctx, skb);
+		else
+			kfree_skb(skb);
 		if (++rx->empties > KSSL_EMPTY_MAX)
 			fail(ctx, EPROTO, "too many empty records in a row");
 		return;
@@ -403,19 +410,6 @@ static void deliver_control(struct kssl_sock *ctx, struct sk_buff *skb)
 	deliver_to_application(ctx, skb);
 }
 
-/* A read of nothing; for want of memory it goes without. */
-static void deliver_end(struct kssl_sock *ctx)
-{
-	struct sk_buff *skb = alloc_skb(0, GFP_KERNEL);
-
-	if (!skb)
-		return;
-	*kssl_rx_cb(skb) = (struct kssl_rx_cb) {
-		.type = KSSL_TYPE_APPLICATION_DATA, .empty = true, .len = 1,
-	};
-	deliver_to_application(ctx, skb);
-}
-
 /* kTLS: whoever reads looks into it, and only a KeyUpdate means something to us. */
 static void deliver_unseen(struct kssl_sock *ctx, struct sk_buff *skb)
 {
@@ -426,13 +420,6 @@ static void deliver_unseen(struct kssl_sock *ctx, struct sk_buff *skb)
 	if (cb->type == KSSL_TYPE_HANDSHAKE && (rx->dir.epoch->ver->flags & KSSL_V_INNER_TYPE))
 		rx->need_key = !skb_copy_bits(skb, 0, &first, 1) && cb->len &&
 			       first == KSSL_HANDSHAKE_KEY_UPDATE;
-	/* kTLS ends a read there: of nothing, if there were empty records only. */
-	if (rx->empties)
-		deliver_end(ctx);
-	rx->empties = 0;
-	/* One without content is read too, and what is queued is counted in bytes. */
-	cb->empty = !cb->len;
-	cb->len += cb->empty;
 	rx->control_queued = true;
 	deliver_to_application(ctx, skb);
 }
@@ -745,7 +732,7 @@ static bool drop_control(struct kssl_sock *ctx)
 	struct sk_buff *skb;
 
 	while ((skb = skb_peek(&ctx->rx.queue))) {
-		if (kssl_rx_cb(skb)->type == KSSL_TYPE_APPLICATION_DATA)
+		if (kssl_rx_cb(skb)->type == KSSL_TYPE_APPLICATION_DATA && !kssl_rx_cb(skb)->empty)
 			return true;
 		kssl_rx_retire(ctx, skb);
 	}
