@@ -7,7 +7,8 @@
  * content type go to the application, which sends alerts and close_notify itself.  An
  * error ends the direction it is of.  A key has no usage limit, for this ABI has no
  * way to tell of it.  A read goes past records without content, but ends where another
- * type follows them, with 0.
+ * type follows them, with 0.  Whoever has the socket gets its keys back, too, by
+ * getsockopt(): programs go on elsewhere with them.
  *
  * Errors are named as kTLS names them:
  *   EBADMSG	not authentic, or no content type inside; sending: out of numbers
@@ -568,7 +569,7 @@ int kssl_ktls_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 
-	if (!has_rx(ctx))
+	if (!has_rx(ctx) || (flags & MSG_ERRQUEUE))
 		return kssl_compat_base_recvmsg(ctx->base->prot, sk, msg, len, flags);
 	return translate(ctx, kssl_rx_recvmsg(sk, msg, len, flags), flags & MSG_DONTWAIT);
 }

@@ -189,6 +189,8 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 		    skb_copy_datagram_msg(skb, offset, r->msg, n))
 			return copied ? copied : -EFAULT;
 		copied += cb->empty ? 0 : n;
+		if (ctx->ktls && offset + n == cb->len)
+			r->msg->msg_flags |= MSG_EOR;
 		r->at += n;
 		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
 		       skb_queue_next(&ctx->rx.queue, skb);
