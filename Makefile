@@ -199,6 +199,10 @@ build/tests/e2e/kssl-ctl-%: include/uapi/linux/kssl.h $(ctl_objects) $(genl_obje
 	$(Q)sed 's/^\(#define KSSL_ABI[[:space:]]*\).*/\1$*/' $< >$@-include/linux/kssl.h
 	$(Q)$(CC) -I$@-include $(filter-out -MMD -MP,$(cflags)) $(LDFLAGS) -o $@ userspace/ctl/*.c userspace/genl/*.c $(libs) -ljansson -lmnl
 
+build/tests/ktls/front: build/tests/ktls/front.o
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
@@ -251,7 +255,7 @@ bench: userspace
 # checkpatch and kernel-doc come from the kernel source that the debug kernel is built from too.
 kernel_files = $(wildcard include/uapi/linux/*.h kmod/*.[ch] tests/kunit/*.[ch] tests/faults/kmod/*.c)
 user_files = $(wildcard userspace/*/*.[ch] tests/*.h tests/abi/*.[ch] tests/e2e/*.[ch] tests/e2e/preload/*.[ch] \
-	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/run/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
+	tests/faults/*.[ch] tests/faults/paths/*.[ch] tests/run/*.[ch] tests/ktls/*.[ch] tests/bench/*.[ch] tests/daemon/*.[ch] tests/host/*.[ch] tests/host/*/*.[ch])
 checkpatch = $(Q)perl $$(tests/vm/kernel source)/scripts/checkpatch.pl --strict --no-tree --no-summary --terse \
 	--show-types
 # Not asked for: strings stay whole however long (coding-style.rst says so); version tests are compat.h's purpose, and
