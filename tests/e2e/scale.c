@@ -386,7 +386,8 @@ static void idle(void)
 		CHECK(again.kernel - closed.kernel < kernel / 3 + SLACK);
 	}
 	CHECK((after.helper - before.helper) * 1024 / count < HELPER_BOUND);
-	CHECK(again.helper - before.helper < (after.helper - before.helper) * 5 / 4);
+	/* Twice that if nothing were freed; the workers, of which each has its own heap, do not share as before. */
+	CHECK(again.helper - before.helper < (after.helper - before.helper) * 7 / 4);
 	tear_down();
 }
 
