@@ -46,10 +46,10 @@ module: check-config
 	@mkdir -p build/$(release)/tests
 	@cp -rsf $(addprefix $(CURDIR)/,Kbuild include kmod) build/$(release)/
 	@cp -rsf $(addprefix $(CURDIR)/,tests/kunit tests/vectors tests/faults) build/$(release)/tests/
-	$(Q)$(kernel_make) modules
+	+$(Q)$(kernel_make) modules
 
 sparse: module
-	$(Q)$(kernel_make) C=2 CF=-D__CHECK_ENDIAN__ modules
+	+$(Q)$(kernel_make) C=2 CF=-D__CHECK_ENDIAN__ modules
 
 needed_config := MODULES INET CRYPTO_AES CRYPTO_GCM
 
@@ -293,7 +293,7 @@ lib := libkssl.a libkssl.so.0 libkssl.so pkgconfig/libkssl.pc kssl/libkssl-run.s
 install: install-module install-user
 
 install-module: module
-	$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	+$(Q)$(kernel_make) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 
 install-user: userspace
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(addprefix $(out)/,$(bin))

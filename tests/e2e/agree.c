@@ -90,7 +90,8 @@ static void drop(void)
 	kssl_shim_clear(&ends[1].opens);
 	kssl_engine_free(ends[0].e);
 	kssl_engine_free(ends[1].e);
-	ends[0].e = ends[1].e = NULL;
+	ends[0].e = NULL;
+	ends[1].e = NULL;
 }
 
 static void drop_all(void)
@@ -288,7 +289,8 @@ static void renegotiate(int server)
 	struct kssl_batch batch = { 0 };
 	const char *why;
 
-	ends[0].longest = ends[1].longest = 0;
+	ends[0].longest = 0;
+	ends[1].longest = 0;
 	GIVES(kssl_engine_renegotiate(x->e, KSSL_RENEG_FULL, &batch, &why), 0);
 	apply(x, &batch);
 	CHECK(!kssl_engine_is_busy(ends[0].e) && !kssl_engine_is_busy(ends[1].e));

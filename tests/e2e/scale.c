@@ -347,6 +347,8 @@ static long plain_connections(int *fds, int count)
 #define HELPER_BOUND	131072
 /* KiB that come and go with what the slabs keep of things long freed. */
 #define SLACK		512
+/* Times that a crowd may need until the next one finds room; a leak grows each time. */
+#define ROUNDS		4
 
 static void idle(void)
 {
@@ -354,7 +356,7 @@ static void idle(void)
 	int *fds = new_fds(count);
 	struct memory before, after, closed, again;
 	unsigned int i;
-	long plain, kernel;
+	long plain, kernel, most;
 
 	set_up(profiles);
 	plain = plain_connections(fds, count);
@@ -375,18 +377,27 @@ static void idle(void)
 	closed = measure();
 	note("when all are closed, KiB of kernel and kssld: %ld and %ld, of %ld and %ld", closed.kernel - before.kernel,
 	     closed.helper - before.helper, kernel, after.helper - before.helper);
-	/* As many again find room in what was freed. */
-	begin_and_finish(fds, count, v->server);
-	close_all(fds, count);
-	nothing_left();
-	again = measure();
-	note("when as many more are: %ld and %ld", again.kernel - before.kernel, again.helper - before.helper);
+	/*
+	 * As many again find room in what was freed; not always the first time, for each worker has its own heap, and
+	 * they do not share as before.
+	 */
+	most = after.helper;
+	for (i = 0; i < ROUNDS; i++) {
+		begin_and_finish(fds, count, v->server);
+		close_all(fds, count);
+		nothing_left();
+		again = measure();
+		note("when as many more are: %ld and %ld", again.kernel - before.kernel, again.helper - before.helper);
+		if (again.helper - most < (after.helper - before.helper) / 4)
+			break;
+		most = again.helper;
+	}
+	CHECK(i < ROUNDS);
 	if (!is_debug_kernel()) {
 		CHECK((kernel - plain) * 1024 / count < KERNEL_BOUND);
 		CHECK(again.kernel - closed.kernel < kernel / 3 + SLACK);
 	}
 	CHECK((after.helper - before.helper) * 1024 / count < HELPER_BOUND);
-	CHECK(again.helper - before.helper < (after.helper - before.helper) * 5 / 4);
 	tear_down();
 }
 

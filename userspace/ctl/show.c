@@ -60,7 +60,8 @@ static json_t *dir_to_json(const struct kssl_genl_dir *dir)
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "state", dir_state_name(dir->state),
 			 "epoch", (json_int_t)dir->epoch, "seq", (json_int_t)dir->seq,
 			 "records", (json_int_t)dir->records, "bytes", (json_int_t)dir->bytes,
-			 "max_payload", (json_int_t)dir->max_payload, "encrypt_then_mac", !!(dir->flags & KSSL_KEY_ETM));
+			 "max_payload", (json_int_t)dir->max_payload,
+			 "encrypt_then_mac", !!(dir->flags & KSSL_KEY_ETM));
 }
 
 static void add_session_flags(json_t *json, const struct kssl_genl_socket *s)

@@ -133,6 +133,7 @@ void kssl_limit_keys(const struct kssl_engine *e, struct kssl_key *rx, struct ks
 		rx->max_payload = payload_of(version, limit[e->server]);
 		tx->max_payload = payload_of(version, limit[!e->server]);
 	} else {
-		rx->max_payload = tx->max_payload = fragment_of(e->ssl);
+		rx->max_payload = fragment_of(e->ssl);
+		tx->max_payload = rx->max_payload;
 	}
 }
