@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
@@ -434,6 +435,7 @@ const struct mode modes[] = {
 	{
 		.name = "ktls",
 		.wire = FIXED_KEYS,
+		.tls = TLS_KO,
 		.applies = ktls_applies,
 		.feed = raw_feed,
 		.attach = ktls_attach,
@@ -447,6 +449,7 @@ const struct mode modes[] = {
 	{
 		.name = "ktls-nopad",
 		.wire = FIXED_KEYS,
+		.tls = TLS_KO,
 		.applies = is_recv_13,
 		.feed = raw_feed,
 		.attach = ktls_nopad_attach,
@@ -469,6 +472,44 @@ const struct mode modes[] = {
 		.splice_in = tcp_splice_in,
 		.check = kssl_check,
 	},
+	{
+		.name = "ktls-front",
+		.wire = FIXED_KEYS,
+		.tls = FRONT,
+		.applies = ktls_applies,
+		.feed = raw_feed,
+		.attach = ktls_attach,
+		.send = tcp_send,
+		.recv = tcp_recv,
+		.sendfile = tcp_sendfile,
+		.splice_out = tcp_splice_out,
+		.splice_in = tcp_splice_in,
+		.check = ktls_check,
+	},
 };
 
 const size_t mode_count = sizeof(modes) / sizeof(modes[0]);
+
+/**
+ * load_modules() - see to it that a mode's module is behind the ULP "tls"
+ * @mode: mode that is next
+ *
+ * At first that is tls.ko.
+ *
+ * Return: 0, or -1 with a sentence on standard error.
+ */
+int load_modules(const struct mode *mode)
+{
+	static const char *const commands[] = {
+		[TLS_KO] = "./modules tls.ko", [FRONT] = "./modules front",
+	};
+	static enum tls loaded = TLS_KO;
+
+	if (mode->tls == ANY_TLS || mode->tls == loaded)
+		return 0;
+	loaded = mode->tls;
+	if (!system(commands[loaded]))
+		return 0;
+	fprintf(stderr, "onesided: %s: its modules cannot be loaded\n", mode->name);
+	return -1;
+}

@@ -148,7 +148,7 @@ static int run_modes(const struct plan *plan, struct job *job, json_t *samples)
 			if (!listed(plan->modes, job->mode->name) ||
 			    (job->mode->applies && !job->mode->applies(job)))
 				continue;
-			if (run_job(job, job->check ? NULL : samples))
+			if (load_modules(job->mode) || run_job(job, job->check ? NULL : samples))
 				return -1;
 		}
 	}

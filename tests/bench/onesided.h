@@ -63,6 +63,9 @@ static inline bool is_sending(enum direction direction)
 /* What the peer sees: the payload itself, or records under which keys? */
 enum wire { PLAIN, FIXED_KEYS, OWN_KEYS };
 
+/* Whose the ULP "tls" has to be: anybody's, the kernel's own or kssl's. */
+enum tls { ANY_TLS, TLS_KO, FRONT };
+
 /* What to measure. */
 struct job {
 	enum direction direction;
@@ -88,6 +91,7 @@ struct side {
  * struct mode - one record layer
  * @name: as in -m
  * @wire: what goes over the connection
+ * @tls: which modules have to be loaded
  * @applies: NULL: to every job; else whether to this one
  * @prepare: before anything else, not measured; may be NULL
  * @feed: turns the job's payload into what a receiver gets, @len bytes in @data
@@ -107,6 +111,7 @@ struct side {
 struct mode {
 	const char *name;
 	enum wire wire;
+	enum tls tls;
 	bool (*applies)(const struct job *job);
 	int (*prepare)(struct side *side);
 	int (*feed)(struct side *side, const unsigned char *payload,
@@ -150,6 +155,7 @@ int open_records(const struct suite *suite, unsigned char *data, size_t len,
 /* modes.c APIs: */
 extern const struct mode modes[];
 extern const size_t mode_count;
+int load_modules(const struct mode *mode);
 
 /* transfer.c APIs: */
 int transfer(const struct job *job, struct sample *sample, char error[static 200]);
