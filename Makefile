@@ -203,6 +203,12 @@ build/tests/ktls/front: build/tests/ktls/front.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# Built as the kernel's own Makefile does.
+build/tests/ktls/tls: always
+	@mkdir -p $(@D)
+	$(Q)source=$$(tests/ktls/source) && $(CC) -O2 -g -D_GNU_SOURCE= -I"$$source/include/uapi" \
+		-I"$$source/tools/testing/selftests" -o $@ "$$source/tools/testing/selftests/net/tls.c"
+
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $<
@@ -248,6 +254,9 @@ storm:
 
 interop:
 	@tests/interop
+
+ktls:
+	@tests/ktls/table
 
 bench: userspace
 	tests/bench/run $(BENCH)
@@ -332,4 +341,4 @@ dkms:
 clean:
 	rm -rf build
 
-.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check legacy-openssl fuzz storm interop bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean
+.PHONY: always all help module sparse check-config load unload userspace tests certs try demo vm-shell check legacy-openssl fuzz storm interop ktls bench checkpatch kernel-doc style install install-module install-user uninstall dkms clean
