@@ -396,7 +396,7 @@ static void open_to(const struct peer_setup *setup, int etm, struct kssl_config 
 	link_open(&l, setup, config);
 }
 
-/* To one peer that is a server.  A Java machine is slow to start; NSS gives tickets only if there is to be more than one. */
+/* To one peer that is a server.  A Java machine is slow to start; NSS gives tickets only if there are to be more. */
 static int most_connections(void)
 {
 	if (v->stack == JSSE && !v->server)
