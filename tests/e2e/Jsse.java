@@ -73,7 +73,8 @@ public class Jsse {
 		/* It is for the other side to say what it wants. */
 		Security.setProperty("jdk.tls.disabledAlgorithms", "");
 		Security.setProperty("jdk.certpath.disabledAlgorithms", "");
-		SSLContext context = client ? context(args[3], "client") : context(args[3], "rsa", "ecdsa");
+		/* SSL 3.0 has no certificates with ECDSA for clients. */
+		SSLContext context = client ? context(args[3], "client", "client-rsa") : context(args[3], "rsa", "ecdsa");
 		SSLServerSocket listener = client ? null :
 			(SSLServerSocket)context.getServerSocketFactory().createServerSocket(port);
 		for (int left = Integer.parseInt(args[4]); left > 0; left--) {

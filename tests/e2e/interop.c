@@ -396,15 +396,17 @@ static void open_to(const struct peer_setup *setup, int etm, struct kssl_config 
 	link_open(&l, setup, config);
 }
 
-/* Connections to one peer that is a server. A Java machine is slow to start. */
-static int many_of_jsse(void)
+/* To one peer that is a server.  A Java machine is slow to start; NSS gives tickets only if there are to be more. */
+static int most_connections(void)
 {
-	return v->stack == JSSE && !v->server ? 1000 : 1;
+	if (v->stack == JSSE && !v->server)
+		return 1000;
+	return is_selfserv() && is_13() ? 2 : 1;
 }
 
 static void first_connection(const SSL_CIPHER *cipher, int etm)
 {
-	struct peer_setup setup = willing_peer(etm, many_of_jsse());
+	struct peer_setup setup = willing_peer(etm, most_connections());
 
 	open_to(&setup, etm, config_for(cipher));
 	EQ(SSL_session_reused(kssl_ssl(l.k)), 0);
@@ -435,7 +437,7 @@ static void move_in_one_of_two(void)
 /* As client: the session of one connection for the next. */
 static void offer_session(const SSL_CIPHER *cipher, int etm)
 {
-	struct peer_setup setup = willing_peer(etm, v->stack == GNUTLS ? 2 : many_of_jsse());
+	struct peer_setup setup = willing_peer(etm, v->stack == GNUTLS ? 2 : most_connections());
 	struct kssl_config *config = config_for(cipher);
 	SSL_SESSION *session;
 
