@@ -29,6 +29,8 @@ help:
 	@echo 'make check        every test, on every kernel; downloads and builds kernels on its first run'
 	@echo 'make fuzz         the fuzzers alone, for FUZZ_SECONDS each (3600); make check gives them 30'
 	@echo 'make storm        key changes under load alone, STORM of them in each test (25000); make check has some hundreds'
+	@echo 'make interop      every suite with every stack, and the table of them, tests/interop.md;  tests/interop -s: a part'
+	@echo 'make ktls         the whole of the kernel'"'"'s own test of kTLS on every kernel, and the table of it, tests/ktls.md'
 	@echo 'make legacy-openssl  an OpenSSL with SSL 3.0, RC4 and 3DES, into the cache; prints its prefix'
 	@echo 'make bench        measure; BENCH="-I -s 1.3-chacha20 -w 64" a part of it (tests/bench/run -h)'
 	@echo 'make style        checkpatch, kernel-doc and clang-format;  make sparse'
