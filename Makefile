@@ -205,11 +205,12 @@ build/tests/ktls/front: build/tests/ktls/front.o
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
-# Built as the kernel's own Makefile does.
+# Built as the kernel's own Makefile does; replaced only if it is another one, for somebody may be copying it.
 build/tests/ktls/tls: always
-	@mkdir -p $(@D)
-	$(Q)source=$$(tests/ktls/source) && $(CC) -O2 -g -D_GNU_SOURCE= -I"$$source/include/uapi" \
-		-I"$$source/tools/testing/selftests" -o $@ "$$source/tools/testing/selftests/net/tls.c"
+	@mkdir -p $(@D) build/ktls
+	$(Q)source=$$(tests/vm/ktls-selftest) && $(CC) -O2 -g -D_GNU_SOURCE= -I"$$source/include/uapi" \
+		-I"$$source/tools/testing/selftests" -o build/ktls/tls "$$source/tools/testing/selftests/net/tls.c"
+	$(Q)cmp -s build/ktls/tls $@ || mv build/ktls/tls $@
 
 build/tests/%.so: build/tests/%.o
 	$(say) LD $@

@@ -119,6 +119,37 @@ int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len)
 }
 
 /**
+ * kssl_buf_compact() - move a record's content into as few pieces as memory allows
+ * @buf: record, not sealed
+ * @prefix_len: as for kssl_buf_new()
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or %-ENOMEM or %-ENOBUFS, @buf is as before.
+ */
+int kssl_buf_compact(struct kssl_buf *buf, unsigned int prefix_len)
+{
+	struct kssl_buf *fresh = kssl_buf_new(prefix_len, buf->control);
+	unsigned int i, skip = prefix_len;
+	int ret = 0;
+
+	if (!fresh)
+		return -ENOMEM;
+	for (i = 0; !ret && i < buf->segs; i++, skip = 0) {
+		struct bio_vec *seg = &buf->seg[i];
+
+		ret = kssl_buf_add(fresh, page_address(seg->bv_page) + seg->bv_offset + skip,
+				   seg->bv_len - skip);
+	}
+	if (!ret) {
+		swap(fresh->segs, buf->segs);
+		for (i = 0; i < KSSL_BUF_SEGS; i++)
+			swap(fresh->seg[i], buf->seg[i]);
+	}
+	kssl_buf_free(fresh);
+	return ret;
+}
+
+/**
  * kssl_buf_free() - drop a record
  * @buf: record or NULL
  */

@@ -560,6 +560,10 @@ static int stage_tx_key(struct kssl_sock *ctx, struct batch *b)
 
 	if (check_successor(b, b->tx.epoch, e))
 		return -EINVAL;
+	/* It will be sealed with this key, which has room for it as the one before had. */
+	if (ctx->tx.open && (ctx->tx.open->payload_len > e->max_payload ||
+			     b->tx.epoch->prefix_len != e->prefix_len))
+		return -EINVAL;
 	/* Else this key may be the one that the kernel has just come to by itself. */
 	if (b->tx.epoch && (e->ver->flags & KSSL_V_REKEY_BY_MESSAGE) && !ctx->tx.hold &&
 	    kssl_policy_does_updates(ctx))
@@ -916,7 +920,8 @@ static int apply(struct kssl_sock *ctx, struct batch *b)
 	 * What MSG_MORE left open belongs before anything of ours, except where an
 	 * answer has to precede data (RFC 8446 4.6.3).
 	 */
-	ret = ctx->tx.hold & KSSL_HOLD_RX || ctx->tx.due ? 0 : kssl_tx_seal_open(ctx);
+	ret = ctx->tx.hold & KSSL_HOLD_RX || ctx->tx.due & (KSSL_DUE_UPDATE | KSSL_DUE_REQUEST) ?
+	      0 : kssl_tx_seal_open(ctx);
 	if (!ret)
 		ret = stage(ctx, b);
 	if (!ret)

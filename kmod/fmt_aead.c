@@ -45,7 +45,7 @@ static unsigned int padding_len(const struct kssl_epoch *e, unsigned int payload
 {
 	unsigned int padded;
 
-	if (!e->pad_to)
+	if (!e->pad_to || payload_len >= e->max_payload)
 		return 0;
 	padded = min(roundup(payload_len + 1, e->pad_to), e->max_payload + 1U);
 	return padded - (payload_len + 1);

@@ -555,6 +555,7 @@ int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want, 
 		     struct page **page, unsigned int *offset);
 void kssl_buf_trim(struct kssl_buf *buf, unsigned int len);
 int kssl_buf_add(struct kssl_buf *buf, const void *data, unsigned int len);
+int kssl_buf_compact(struct kssl_buf *buf, unsigned int prefix_len);
 void kssl_buf_free(struct kssl_buf *buf);
 void kssl_buf_free_list(struct list_head *list);
 

@@ -527,10 +527,18 @@ static int ktls_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 	int ret;
 
-	if (!has_tx(ctx))
-		return ctx->base->prot->sendmsg(sk, msg, size);
-	ret = kssl_tx_sendmsg(sk, msg, size);
-	return ret == -EKEYEXPIRED ? -EBADMSG : ret;
+	if (!has_tx(ctx)) {
+		/* Who waits for the lock while the key comes must not go on in clear text. */
+		lock_sock(sk);
+		if (!has_tx(ctx)) {
+			ret = ctx->tx.dir.err ? -ctx->tx.dir.err :
+			      tcp_sendmsg_locked(sk, msg, size);
+			release_sock(sk);
+			return ret;
+		}
+		release_sock(sk);
+	}
+	return kssl_tx_sendmsg(sk, msg, size);
 }
 
 static void ktls_splice_eof(struct socket *sock)
@@ -569,6 +577,9 @@ int kssl_ktls_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 
+	if (!has_rx(ctx) && ctx->rx.dir.err)
+		return -ctx->rx.dir.err;
+	/* Who sleeps in there when the key comes gets what TCP has, as with tls.ko. */
 	if (!has_rx(ctx) || (flags & MSG_ERRQUEUE))
 		return kssl_compat_base_recvmsg(ctx->base->prot, sk, msg, len, flags);
 	return translate(ctx, kssl_rx_recvmsg(sk, msg, len, flags), flags & MSG_DONTWAIT);
@@ -579,6 +590,8 @@ static ssize_t ktls_splice_read(struct socket *sock, loff_t *ppos, struct pipe_i
 {
 	struct kssl_sock *ctx = kssl_sock_of(sock->sk);
 
+	if (!has_rx(ctx) && ctx->rx.dir.err)
+		return -ctx->rx.dir.err;
 	if (!has_rx(ctx))
 		return ctx->base->ops->splice_read(sock, ppos, pipe, len, flags);
 	return translate(ctx, kssl_rx_splice_read(sock, ppos, pipe, len, flags), false);

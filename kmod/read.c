@@ -31,6 +31,7 @@ static int rx_end(struct kssl_sock *ctx, bool *end)
  * @type: content type of what it got so far, 0 if nothing
  * @identity: of the peer it is from
  * @at: its place, counted as kssl_rx.taken is; ahead of that with MSG_PEEK
+ * @empties: records without content that it has passed, each of which counts as a byte there
  */
 struct reader {
 	struct msghdr *msg;
@@ -38,6 +39,7 @@ struct reader {
 	u8 type;
 	u32 identity;
 	u64 at;
+	unsigned int empties;
 };
 
 /* Bytes in the queue from the reader's place on. */
@@ -189,6 +191,7 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 		    skb_copy_datagram_msg(skb, offset, r->msg, n))
 			return copied ? copied : -EFAULT;
 		copied += cb->empty ? 0 : n;
+		r->empties += cb->empty;
 		if (ctx->ktls && offset + n == cb->len)
 			r->msg->msg_flags |= MSG_EOR;
 		r->at += n;
@@ -211,9 +214,9 @@ static void reader_done(struct kssl_sock *ctx, struct reader *r, int copied)
 	struct sock *sk = ctx->sk;
 
 	if (r->flags & MSG_PEEK)
-		sk_peek_offset_fwd(sk, copied);
+		sk_peek_offset_fwd(sk, copied + r->empties);
 	else
-		sk_peek_offset_bwd(sk, copied);
+		sk_peek_offset_bwd(sk, copied + r->empties);
 	/* Never 0 while a record may wait in TCP: io_uring would not come again for it. */
 	msg->msg_inq = ctx->rx.queued ? ctx->rx.queued : kssl_rx_may_have_record(ctx);
 	if (tcp_sk(sk)->recvmsg_inq)
@@ -307,6 +310,7 @@ static bool skip_empty(struct kssl_sock *ctx)
 
 	if (!cb->empty || cb->type != KSSL_TYPE_APPLICATION_DATA)
 		return false;
+	sk_peek_offset_bwd(ctx->sk, cb->len);
 	advance(ctx, skb, cb->len);
 	return true;
 }

@@ -195,7 +195,7 @@ static struct sk_buff *open_record(struct kssl_sock *ctx, const struct kssl_reco
 	if (!segs)
 		return ERR_PTR(-ENOMEM);
 	if (rx->dir.seq == U64_MAX)
-		return ERR_PTR(-EKEYEXPIRED);
+		return ERR_PTR(ctx->ktls ? -EBADMSG : -EKEYEXPIRED);
 	ret = kssl_stream_peek(ctx, 0, prefix_len, prefix);
 	if (ret)
 		return ERR_PTR(ret);

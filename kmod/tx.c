@@ -120,6 +120,10 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 	suffix_len = reserve_suffix(dir->epoch, buf, buf->payload_len);
+	/* Long padding, and content in many pieces: where memory has only single pages. */
+	if (suffix_len == -ENOBUFS)
+		suffix_len = kssl_buf_compact(buf, KSSL_HEADER_LEN + dir->epoch->prefix_len) ? :
+			     reserve_suffix(dir->epoch, buf, buf->payload_len);
 	return suffix_len < 0 ? suffix_len : seal(dir, buf, type, suffix_len);
 }
 
@@ -227,6 +231,12 @@ static int fail_to_seal(struct kssl_sock *ctx, int ret)
 {
 	bool expired = ret == -EKEYEXPIRED;
 
+	if (ctx->ktls) {
+		kssl_fail_dir(ctx, &ctx->tx.dir, EBADMSG, KSSL_WHO_KERNEL,
+			      expired ? "the sequence numbers of the sending key are used up" :
+					"a record could not be sealed");
+		return -EBADMSG;
+	}
 	kssl_fail(ctx, expired ? EKEYEXPIRED : EIO, KSSL_WHO_KERNEL,
 		  expired ? KSSL_ALERT_NONE : KSSL_ALERT_INTERNAL_ERROR,
 		  expired ? "the sequence numbers of the sending key are used up" :
@@ -787,6 +797,18 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	return ret ? ret : filled;
 }
 
+/* Data goes before what is of another type. */
+static int send_open(struct kssl_sock *ctx)
+{
+	int ret;
+
+	lock_sock(ctx->sk);
+	ret = kssl_tx_seal_open(ctx);
+	kssl_tx_push(ctx, 0);
+	release_sock(ctx->sk);
+	return ret;
+}
+
 /* The content type of a record sent on an unattended socket. */
 static int read_cmsg(struct kssl_sock *ctx, struct msghdr *msg, u8 *type)
 {
@@ -869,14 +891,13 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	if (type != KSSL_TYPE_APPLICATION_DATA && !ctx->ktls &&
 	    msg_data_left(msg) > ctx->tx.dir.epoch->max_payload) {
 		ret = -EINVAL;	/* it is one record */
-	} else if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open) {
-		lock_sock(sk);
-		ret = kssl_tx_seal_open(ctx);
-		kssl_tx_push(ctx, 0);
-		release_sock(sk);
 	}
 	while (!ret && msg_data_left(msg)) {
-		ret = send_record(ctx, msg, type, more);
+		/* Between two records it may be somebody else's. */
+		if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open)
+			ret = send_open(ctx);
+		if (!ret)
+			ret = send_record(ctx, msg, type, more);
 		if (ret < 0)
 			break;
 		copied += ret;

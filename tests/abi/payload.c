@@ -3,6 +3,7 @@
  * Records no longer than the two ends have agreed on (RFC 6066 4, RFC 8449), each way, and
  * padding to a multiple (RFC 8446 5.4).
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -440,6 +441,74 @@ static void padding_next_key(void)
 	EQ(type, DATA);
 }
 
+/* What MSG_MORE has left open while a record of the peer's is the helper's is sealed with the next key, so it has to fit. */
+static void next_key_of_open(void)
+{
+	struct kssl_policy policy = { .pad_to = 2 };
+	struct keys k = make_secret_keys(3);
+	uint8_t content[RECORD_MAX], type;
+	struct batch *b = batch_new();
+	struct kssl_key key;
+	struct conn c;
+
+	open_attended(&c, &policy, LIMIT, OTHER);
+	pattern(content, 0, 81);
+	EQ(send(c.fd, content, 81, MSG_MORE), 81);
+	peer_send(&c.peer, HANDSHAKE, "\4\0\0\0", 4);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, "\4\0\0\0", 4);
+	key = limited(&k, 80);
+	batch_add(b, KSSL_OP_TX_KEY, 0, &key, sizeof(key));
+	batch_op(b, KSSL_OP_CONTINUE);
+	FAILS(batch_write(b, c.control), EINVAL);
+	key = limited(&k, 81);
+	batch_add(b, KSSL_OP_TX_KEY, 0, &key, sizeof(key));
+	batch_op(b, KSSL_OP_CONTINUE);
+	SYS(batch_write(b, c.control));
+	c.peer.rx = k;
+	SYS(shutdown(c.fd, SHUT_WR));
+	EQ(take_padded(&c, 82, &type, content), 81);
+	EQ(type, DATA);
+	check_pattern(content, 0, 81);
+	free(b);
+}
+
+static void set_single_pages(const char *value)
+{
+	int fd = SYS(open("/proc/sys/net/core/high_order_alloc_disable", O_WRONLY));
+
+	EQ(SYS(write(fd, value, 1)), 1);
+	close(fd);
+}
+
+/* Memory in single pages: the same, and nothing is lost at the end. */
+static void padding_single_pages(void)
+{
+	uint8_t content[RECORD_MAX], type;
+	struct conn c, other;
+	int i, n;
+
+	set_single_pages("1");
+	padding_most();
+	conn_open(&other);
+	conn_open(&c);
+	set_padding(&c, 16384);
+	for (i = 0; i < 7; i++) {
+		pattern(content, i, 1);
+		EQ(send(c.fd, content, 1, MSG_MORE), 1);
+		send_pattern(other.fd, 0, 5000);
+		peer_expect_pattern(&other.peer, 0, 5000);
+	}
+	SYS(close(c.fd));
+	for (i = 0; i < 7; i += n) {
+		n = take_padded(&c, 16384, &type, content);
+		EQ(type, DATA);
+		check_pattern(content, i, n);
+	}
+	take_padded(&c, 16384, &type, content);
+	EQ(type, ALERT);
+	set_single_pages("0");
+}
+
 /* Where records have no padding of their own, there is none. */
 static void no_padding(void)
 {
@@ -466,6 +535,8 @@ static const struct test tests[] = {
 	{ "padding", ONLY_13, padding },
 	{ "padding_most", ONLY_13, padding_most },
 	{ "padding_next_key", WITH_SECRETS, padding_next_key },
+	{ "padding_single_pages", ONLY_13, padding_single_pages },
+	{ "next_key_of_open", WITH_SECRETS, next_key_of_open },
 	{ "no_padding", ONLY_12, no_padding },
 	{ NULL }
 };

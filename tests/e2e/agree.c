@@ -175,6 +175,15 @@ static void set_key(struct end *x, unsigned int op, const uint8_t *payload)
 	GIVES(kssl_shim_set_key(&x->opens, &x->rx, 0), 0);
 }
 
+/* Before there are keys the alert has gone out from OpenSSL, and the kernel's would be a second one, in the clear. */
+static void check_no_alert(struct end *x, const uint8_t *payload)
+{
+	struct kssl_error error;
+
+	memcpy(&error, payload, sizeof(error));
+	CHECK(x->tx.size || !error.has_alert);
+}
+
 static void apply(struct end *x, struct kssl_batch *batch)
 {
 	struct kssl_engine_event events[KSSL_ENGINE_EVENTS_MAX];
@@ -200,6 +209,8 @@ static void apply(struct end *x, struct kssl_batch *batch)
 			give_record(x, op.type, payload, op.len);
 		else if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY)
 			set_key(x, op.op, payload);
+		else if (op.op == KSSL_OP_FAIL)
+			check_no_alert(x, payload);
 	}
 	kssl_batch_clear(&mine);
 	kssl_engine_take_events(x->e, events);

@@ -7,7 +7,8 @@ prefix=$1
 shift
 modprobe -q aesni-intel
 export TAP_BACKSTOP=7200
-build/tests/e2e/interop "$@"
+failed=0
+build/tests/e2e/interop "$@" || failed=1
 rmmod kssl && modprobe kssl legacy=1 || exit 1
 export E2E_LEGACY=1 PATH="$prefix/bin:$PATH" LD_LIBRARY_PATH="$prefix/lib"
-build/tests/e2e/interop "$@"
+build/tests/e2e/interop "$@" && [ $failed = 0 ]

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/kssl.h>
 
@@ -22,6 +23,7 @@
 #endif
 
 #define ALERT	21
+#define HANDSHAKE	22
 #define DATA	23
 
 #define CHECK(cond)							\
@@ -247,6 +249,70 @@ static bool left_open(struct pair *p)
 	return true;
 }
 
+/* kssl's: out of numbers, and the other direction goes on. */
+static bool last_number(struct pair *p)
+{
+	struct tls12_crypto_info_aes_gcm_128 info = make_info(TLS_1_3_VERSION, 8);
+	char buf[10];
+
+	memset(info.rec_seq, 0xff, sizeof(info.rec_seq));
+	CHECK(!setsockopt(p->a, SOL_TLS, TLS_TX, &info, sizeof(info)));
+	CHECK(!set_key(p->a, TLS_RX, TLS_1_3_VERSION, 9));
+	CHECK(!set_key(p->b, TLS_TX, TLS_1_3_VERSION, 9));
+	CHECK(send(p->a, "no", 2, 0) < 0 && errno == EBADMSG);
+	CHECK(send(p->b, "yes", 3, 0) == 3);
+	CHECK(recv(p->a, buf, sizeof(buf), 0) == 3);
+	CHECK(send(p->a, "no", 2, 0) < 0 && errno == EBADMSG);
+	return true;
+}
+
+#define LONG	100000
+
+/* A message of another type takes several records; data that somebody else sends meanwhile does not get into them. */
+static bool between(struct pair *p)
+{
+	static char sent[LONG], buf[20000];
+	int size = 1, flags, type, i;
+	size_t typed = 0, data = 0;
+	ssize_t got, j;
+	pid_t child;
+
+	CHECK(!set_key(p->a, TLS_TX, TLS_1_3_VERSION, 6));
+	CHECK(!set_key(p->b, TLS_RX, TLS_1_3_VERSION, 6));
+	setsockopt(p->a, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	setsockopt(p->b, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	memset(sent, 't', sizeof(sent));
+	child = fork();
+	if (!child)
+		_exit(send_typed(p->a, HANDSHAKE, sent, LONG) != LONG);
+	for (i = 0; i < 2; i++) {
+		pid_t other = fork();
+
+		if (!other) {
+			for (i = 0; i < 200; i++)
+				if (send(p->a, "d", 1, i < 199 ? MSG_MORE : 0) != 1)
+					_exit(1);
+			_exit(0);
+		}
+	}
+	while (typed < LONG || data < 400) {
+		type = recv_typed(p->b, buf, sizeof(buf), &got, &flags);
+		CHECK(type == HANDSHAKE || type == DATA);
+		CHECK(got > 0);
+		for (j = 0; j < got; j++)
+			CHECK(buf[j] == (type == HANDSHAKE ? 't' : 'd'));
+		*(type == HANDSHAKE ? &typed : &data) += got;
+	}
+	CHECK(typed == LONG && data == 400);
+	for (i = 0; i < 3; i++) {
+		int status = 1;
+
+		wait(&status);
+		CHECK(!status);
+	}
+	return true;
+}
+
 /* kssl's: nobody gets a helper, and who looks sees the records. */
 static bool own_options(struct pair *p)
 {
@@ -275,6 +341,8 @@ static const struct {
 	{ "mismatch", mismatch, false },
 	{ "left_open", left_open, true },
 	{ "own_options", own_options, true },
+	{ "last_number", last_number, true },
+	{ "between", between, false },
 };
 
 int main(int argc, char **argv)

@@ -17,6 +17,7 @@ def read(kernel):
     for line in lines:
         found = LINE.match(line)
         if not found:
+            failures.extend([f"{kernel}: {line}"] if line.startswith("not ok") else [])
             continue
         name, passed, ours, theirs, skipped = found.groups()
         if skipped:
@@ -33,6 +34,7 @@ def read(kernel):
         return release.read().strip(), tests, cannot, left_out
 
 
+failures = []
 results = [read(kernel) for kernel in kernels]
 failed = sum(all_ - ours for _, tests, _, _ in results for all_, ours, _ in tests.values())
 print(f"""# The kernel's own test of kTLS
@@ -41,7 +43,7 @@ Made by `make ktls`; not to be edited.  What runs is tools/testing/selftests/net
 the kernel's `tls.ko` and then on kssl with `ktls=1` in its place.  Nothing passes for want of TLS: kssl's own counters
 have to tell of each connection.
 
-**{failed} cases fail on kssl**
+**{failed} cases fail on kssl**{"".join(f"{chr(10)}{chr(10)}{line}" for line in failures)}
 
 | kernel | cases | pass on kssl | pass on tls.ko | neither can | of many processes |
 |---|---|---|---|---|---|""")
@@ -66,3 +68,4 @@ for name in names:
         _, ours, theirs = tests.get(name, (0, 0, 0))
         cells.append(f"{ours}, {theirs}" if ours != theirs else "the same")
     print(f"| {name} | " + " | ".join(cells) + " |")
+sys.exit(failed != 0 or bool(failures))

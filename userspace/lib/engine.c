@@ -94,8 +94,8 @@ void kssl_engine_fail(struct kssl_engine *e, struct kssl_batch *batch, int err, 
 	e->broken = true;
 	kssl_engine_event(e, KSSL_EVENT_FAILED, false);
 	wire = e->error;
-	/* An alert that was received must not be sent back. */
-	if (wire.who == KSSL_WHO_PEER)
+	/* An alert that was received must not be sent back, nor one twice that OpenSSL has sent. */
+	if (wire.who == KSSL_WHO_PEER || alert < 0)
 		wire.has_alert = 0;
 	kssl_batch_add(batch, KSSL_OP_FAIL, 0, &wire, sizeof(wire));
 }

@@ -88,6 +88,11 @@ static int take_limit(SSL *ssl, unsigned int type, unsigned int context, const u
 	 * protection, where it need not be so (RFC 8449 4); but GnuTLS wants it.
 	 */
 	SSL_set_split_send_fragment(ssl, payload_of(SSL_version(ssl), limit));
+	/* Padding it would not bound by that. */
+	if (limit < most_of(SSL_version(ssl))) {
+		SSL_set_block_padding(ssl, 0);
+		SSL_set_record_padding_callback(ssl, NULL);
+	}
 	return 1;
 }
 
