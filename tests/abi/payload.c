@@ -441,7 +441,7 @@ static void padding_next_key(void)
 	EQ(type, DATA);
 }
 
-/* What MSG_MORE has left open while a record of the peer's is the helper's is sealed with the next key, so it has to fit. */
+/* What MSG_MORE has left open while the helper has a record is sealed with the next key, so it has to fit. */
 static void next_key_of_open(void)
 {
 	struct kssl_policy policy = { .pad_to = 2 };
