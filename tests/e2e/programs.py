@@ -218,8 +218,9 @@ TESTS = {
 # --- around them
 
 
-ef start_kssld():
-    """Returns when it serves; its log goes to a file of its own."""
+@contextlib.contextmanager
+def kssld():
+    """Serves within; its log goes to a file of its own."""
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(f"{WORK}/notify")
     told.settimeout(PATIENCE)
