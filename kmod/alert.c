@@ -236,8 +236,6 @@ int kssl_alert_send_requested(struct kssl_sock *ctx)
 		ret = kssl_tx_seal_open(ctx);
 		if (!ret)
 			ret = kssl_alert_send(ctx, KSSL_ALERT_WARNING, desc);
-		if (ret == -ENOBUFS)
-			ret = -ENOMEM;
 		if (!ret)
 			tx->dir.closed = true;
 		else if (ret != -ENOMEM)

@@ -45,7 +45,7 @@ static bool flush_all(struct kssl_sock *ctx, bool last)
 	}
 	if (!ret)
 		return true;
-	if ((ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS) && !last)
+	if ((ret == -EAGAIN || ret == -ENOMEM) && !last)
 		return false;
 	kssl_fail_dir(ctx, &ctx->tx.dir, ETIMEDOUT, KSSL_WHO_KERNEL,
 		      "closed before everything could be sent");

@@ -39,14 +39,9 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 
 /* ---- seal ---- */
 
-/*
- * Room for what sealing puts behind a content of @payload_len; bytes of it, or -errno.
- * In one piece, but for long padding where memory has only single pages.
- */
-static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
-			  unsigned int payload_len)
+/* In one piece, but for long padding where memory has only single pages. */
+static int reserve_pieces(struct kssl_buf *buf, unsigned int len)
 {
-	unsigned int len = e->suite->cipher->fmt->suffix_len(e, payload_len);
 	unsigned int reserved = 0;
 
 	while (reserved < len) {
@@ -61,6 +56,18 @@ static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
 		reserved += n;
 	}
 	return len;
+}
+
+/* Room for what sealing puts behind a content of @payload_len; bytes of it, or -ENOMEM. */
+static int reserve_suffix(const struct kssl_epoch *e, struct kssl_buf *buf,
+			  unsigned int payload_len)
+{
+	unsigned int len = e->suite->cipher->fmt->suffix_len(e, payload_len);
+	int ret = reserve_pieces(buf, len);
+
+	if (ret == -ENOBUFS && !kssl_buf_compact(buf, KSSL_HEADER_LEN + e->prefix_len))
+		ret = reserve_pieces(buf, len);
+	return ret < 0 ? -ENOMEM : ret;
 }
 
 /* kssl_tx_seal(), the suffix of @suffix_len bytes being reserved. */
@@ -108,7 +115,7 @@ static int seal(struct kssl_dir *dir, struct kssl_buf *buf, u8 type, unsigned in
  * Context: Process context. Caller holds tx.lock.
  * Return:
  * * %0 - done, @buf->len is set
- * * %-ENOMEM, %-ENOBUFS - no room for the tag; @buf and @dir are as before
+ * * %-ENOMEM - no room for tag and padding; content of @buf and @dir are as before
  * * %-EKEYEXPIRED - out of sequence numbers (RFC 8446 5.3, RFC 5246 6.1)
  * * %-EIO - the cipher failed; @buf is spoilt
  */
@@ -120,10 +127,6 @@ int kssl_tx_seal(struct kssl_sock *ctx, struct kssl_dir *dir, struct kssl_buf *b
 	if (dir->seq == U64_MAX)
 		return -EKEYEXPIRED;
 	suffix_len = reserve_suffix(dir->epoch, buf, buf->payload_len);
-	/* Long padding, and content in many pieces: where memory has only single pages. */
-	if (suffix_len == -ENOBUFS)
-		suffix_len = kssl_buf_compact(buf, KSSL_HEADER_LEN + dir->epoch->prefix_len) ? :
-			     reserve_suffix(dir->epoch, buf, buf->payload_len);
 	return suffix_len < 0 ? suffix_len : seal(dir, buf, type, suffix_len);
 }
 
@@ -260,7 +263,7 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 	if (!buf)
 		return 0;
 	ret = seal_data(ctx, buf, &first);
-	if (ret == -ENOMEM || ret == -ENOBUFS)
+	if (ret == -ENOMEM)
 		return ret;
 	kssl_tx_set_open(&ctx->tx, NULL);
 	if (first)
@@ -299,7 +302,7 @@ struct kssl_buf *kssl_tx_seal_update(struct kssl_sock *ctx, struct kssl_dir *dir
 	if (ret) {
 		kssl_buf_free(buf);
 		kssl_epoch_put(next);
-		return ERR_PTR(ret == -ENOBUFS ? -ENOMEM : ret);
+		return ERR_PTR(ret);
 	}
 	dir->epoch = next;
 	dir->seq = 0;
@@ -588,7 +591,7 @@ static int settle(struct kssl_sock *ctx, bool now)
 		tx->due &= KSSL_DUE_OPEN;
 	if (!ret && (tx->due & KSSL_DUE_OPEN))
 		ret = kssl_tx_seal_open(ctx);
-	if (ret == -ENOMEM || ret == -ENOBUFS) {
+	if (ret == -ENOMEM) {
 		kssl_sock_later(ctx, &tx->work, HZ / 10);
 		return -EAGAIN;
 	}
@@ -706,7 +709,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 	int ret = type == KSSL_TYPE_APPLICATION_DATA ? seal_data(ctx, buf, &first) :
 		  kssl_tx_seal(ctx, &ctx->tx.dir, buf, type);
 
-	if (ret == -ENOMEM || ret == -ENOBUFS)
+	if (ret == -ENOMEM)
 		return ret;
 	lock_sock(ctx->sk);
 	if (ctx->tx.open == buf)
@@ -783,7 +786,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 	}
 
 	ret = seal_and_push(ctx, buf, type, more || keep_open);
-	if (ret == -ENOMEM || ret == -ENOBUFS) {
+	if (ret == -ENOMEM) {
 		iov_iter_revert(&msg->msg_iter, filled);
 		if (buf == ctx->tx.open) {
 			kssl_buf_trim(buf, filled);

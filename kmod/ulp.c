@@ -310,7 +310,7 @@ static int ulp_shutdown(struct socket *sock, int how)
 	release_sock(sk);
 	kssl_tx_leave(ctx);
 	/* Of a connection that is dead there is nothing to lose. */
-	if (flushed == -EAGAIN || flushed == -ENOMEM || flushed == -ENOBUFS)
+	if (flushed == -EAGAIN || flushed == -ENOMEM)
 		return -ENOBUFS;
 	return ctx->base->ops->shutdown(sock, how);
 }

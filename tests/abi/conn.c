@@ -158,6 +158,17 @@ void conn_attend(struct conn *c)
 	c->control = SYS(take_control(c->fd));
 }
 
+/* With what ends a handshake and its answer; frees @b. */
+void batch_end_handshake(struct batch *b, int control)
+{
+	batch_op(b, KSSL_OP_ESTABLISHED);
+	batch_op(b, KSSL_OP_RELEASE);
+	batch_op(b, KSSL_OP_CONTINUE);
+	batch_op(b, KSSL_OP_DONE);
+	SYS(batch_write(b, control));
+	free(b);
+}
+
 /* A handshake of one record each way; what is in it does not matter to the kernel. */
 void conn_hand_over_keys(struct conn *c, const struct keys *tx, const struct keys *rx)
 {
@@ -173,12 +184,7 @@ void conn_hand_over_keys(struct conn *c, const struct keys *tx, const struct key
 	batch_add(b, KSSL_OP_RAW, 0, answer, sizeof(answer));
 	batch_key(b, KSSL_OP_TX_KEY, &c->peer.rx);
 	batch_key(b, KSSL_OP_RX_KEY, &c->peer.tx);
-	batch_op(b, KSSL_OP_ESTABLISHED);
-	batch_op(b, KSSL_OP_RELEASE);
-	batch_op(b, KSSL_OP_CONTINUE);
-	batch_op(b, KSSL_OP_DONE);
-	SYS(batch_write(b, c->control));
-	free(b);
+	batch_end_handshake(b, c->control);
 	EQ(peer_read_raw(&c->peer, record), sizeof(answer));
 	CHECK(!memcmp(record, answer, sizeof(answer)));
 }

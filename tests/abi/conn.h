@@ -120,6 +120,7 @@ void batch_message(struct batch *b, uint8_t type, size_t len);
 void batch_key(struct batch *b, int op, const struct keys *k);
 /* Like write(); empties the batch. */
 long batch_write(struct batch *b, int control);
+void batch_end_handshake(struct batch *b, int control);
 /* One op, which must not fail. */
 void control_op(int control, int op);
 

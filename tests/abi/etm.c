@@ -173,12 +173,7 @@ static void changed(struct conn *c, const struct keys *tx, const struct keys *rx
 	c->peer.tx = *rx;
 	peer_send(&c->peer, HANDSHAKE, "\24\0\0\15" "your finished", 17);
 	expect_message(c->control, KSSL_MSG_RECORD, HANDSHAKE, "\24\0\0\15" "your finished", 17);
-	batch_op(b, KSSL_OP_ESTABLISHED);
-	batch_op(b, KSSL_OP_RELEASE);
-	batch_op(b, KSSL_OP_CONTINUE);
-	batch_op(b, KSSL_OP_DONE);
-	SYS(batch_write(b, c->control));
-	free(b);
+	batch_end_handshake(b, c->control);
 	data_both_ways(c);
 	expect_flags(c, tx);
 }

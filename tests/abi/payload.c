@@ -56,12 +56,7 @@ static void open_attended(struct conn *c, const struct kssl_policy *policy, unsi
 	peer_write(&c->peer, "\26\3\1\0\5\1\0\0\1\0", 10);
 	expect_message(c->control, KSSL_MSG_RAW, HANDSHAKE, "\26\3\1\0\5\1\0\0\1\0", 10);
 	batch_add(b, KSSL_OP_RX_KEY, 0, &key, sizeof(key));
-	batch_op(b, KSSL_OP_ESTABLISHED);
-	batch_op(b, KSSL_OP_RELEASE);
-	batch_op(b, KSSL_OP_CONTINUE);
-	batch_op(b, KSSL_OP_DONE);
-	SYS(batch_write(b, c->control));
-	free(b);
+	batch_end_handshake(b, c->control);
 }
 
 /* Data arrives in records of @max, but for the last; how many there were. */

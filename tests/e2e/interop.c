@@ -18,11 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
-#include "link.h"
+#include "fetch.h"
 
 #define PATIENCE_MS	90000
 
@@ -30,7 +29,6 @@
 #define DATA		50000
 
 static struct link l;
-static char path[32];	/* see below */
 
 /* ---- which suites ---- */
 
@@ -245,69 +243,32 @@ static struct kssl_config *config_for(const SSL_CIPHER *cipher)
 
 /* ---- NSS: selfserv takes a request, sends a file and closes; strsclnt makes a request and takes an answer ---- */
 
-static uint8_t contents[DATA];
-
-static void make_file(void)
-{
-	size_t len;
-	int fd;
-
-	for (len = 0; len < sizeof(contents);)
-		len += SYS(getrandom(contents + len, sizeof(contents) - len, 0));
-	strcpy(path, "/tmp/kssl-file-XXXXXX");
-	fd = SYS(mkstemp(path));
-	EQ(SYS(write(fd, contents, sizeof(contents))), sizeof(contents));
-	close(fd);
-}
-
-/* Up to the end, or @room bytes; how many. */
-static size_t receive(uint8_t *buf, size_t room)
-{
-	struct pollfd pfd = { .fd = l.fd, .events = POLLIN };
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < room) {
-		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-		n = read(l.fd, buf + len, room - len);
-		if (n < 0 && errno == EAGAIN)
-			continue;
-		if (!SYS(n))
-			break;
-		link_received(&l, buf + len, n);
-		len += n;
-	}
-	return len;
-}
-
-static void fetch(void)
-{
-	static uint8_t answer[DATA + 4096];
-	char line[100];
-	size_t len;
-
-	snprintf(line, sizeof(line), "GET %s HTTP/1.0\r\n\r\n", path);
-	link_send(&l, line);
-	len = receive(answer, sizeof(answer));
-	CHECK(len > sizeof(contents) && len < sizeof(answer));
-	CHECK(!memcmp(answer + len - sizeof(contents), contents, sizeof(contents)));
-}
+static struct fetch file;
 
 /* With strsclnt. */
 static void answer(void)
 {
 	static const char request[] = "GET /abc HTTP/1.0\r\n\r\n";
-	struct pollfd pfd = { .fd = l.fd, .events = POLLOUT };
+	struct pollfd pfd = { .fd = l.fd, .events = POLLIN };
 	uint8_t buf[sizeof(request) - 1];
 	size_t done;
 	ssize_t n;
 
-	EQ(receive(buf, sizeof(buf)), sizeof(buf));
-	CHECK(!memcmp(buf, request, sizeof(buf)));
-	for (done = 0; done < sizeof(contents); done += n) {
+	for (done = 0; done < sizeof(buf); done += n) {
 		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-		n = SYS(write(l.fd, contents + done, sizeof(contents) - done));
-		link_sent(&l, contents + done, n);
+		n = read(l.fd, buf + done, sizeof(buf) - done);
+		if (n < 0 && errno == EAGAIN)
+			n = 0;
+		else
+			CHECK(SYS(n));
+		link_received(&l, buf + done, n);
+	}
+	CHECK(!memcmp(buf, request, sizeof(buf)));
+	pfd.events = POLLOUT;
+	for (done = 0; done < file.len; done += n) {
+		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
+		n = SYS(write(l.fd, file.contents + done, file.len - done));
+		link_sent(&l, file.contents + done, n);
 	}
 }
 
@@ -328,7 +289,8 @@ static int is_selfserv(void)
 static void move(void)
 {
 	if (is_selfserv()) {
-		fetch();
+		fetch_request(&file, &l, "");
+		fetch_answer(&file, &l);
 		return;
 	}
 	link_move(&l, up_to_peer(DATA), DATA);
@@ -558,7 +520,7 @@ static void all_cells(void)
 	note("suites|%s|%s|%#06x|%s|%d", stack_name(v->stack), v->server ? "server" : "client", v->version,
 	     getenv("E2E_LEGACY") ? "weak" : "all others", count_due());
 	if (v->stack == NSS)
-		make_file();
+		fetch_prepare(&file, DATA);
 	for (etm = has_etm(); etm >= 0; etm--)
 		for (i = 0; i < sk_SSL_CIPHER_num(all); i++) {
 			const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(all, i);
@@ -573,7 +535,7 @@ static void all_cells(void)
 	if (l.k)
 		link_close(&l);
 	if (v->stack == NSS)
-		unlink(path);
+		fetch_end(&file);
 }
 
 int main(int argc, char **argv)

@@ -9,10 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
-#include "link.h"
+#include "fetch.h"
 
 #define LITTLE		60000	/* of data: it makes many records */
 #define PATIENCE_MS	90000
@@ -170,18 +169,12 @@ static void with_tstclnt(void)
 /* It answers one request with a file, and with new keys only before that. */
 static void with_selfserv(void)
 {
-	static uint8_t contents[LITTLE], answer[LITTLE + 4096];
-	struct pollfd pfd = { .events = POLLIN };
-	char path[] = "/tmp/kssl-limits-XXXXXX", line[100];
 	struct peer_setup setup = usual_peer();
 	struct kssl_status st;
-	size_t len = 0;
-	ssize_t n = 1;
-	int fd = SYS(mkstemp(path));
+	struct fetch file;
+	char line[100];
 
-	EQ(SYS(getrandom(contents, sizeof(contents), 0)), sizeof(contents));
-	EQ(SYS(write(fd, contents, sizeof(contents))), sizeof(contents));
-	close(fd);
+	fetch_prepare(&file, LITTLE);
 	setup.record_limit = 64;
 	link_open(&l, &setup, limited_config(80));
 	if (!is_13()) {
@@ -189,20 +182,10 @@ static void with_selfserv(void)
 		link_wait(&l, KSSL_EVENT_RENEGOTIATED, 0, 1);
 	}
 	/* a request of several records */
-	snprintf(line, sizeof(line), "GET %s HTTP/1.0\r\n", path);
-	link_send(&l, line);
-	memset(line, 'x', sizeof(line) - 1);
-	memcpy(line, "X-Long: ", 8);
-	strcpy(line + sizeof(line) - 5, "\r\n\r\n");
-	link_send(&l, line);
-	for (pfd.fd = l.fd; n; len += n) {
-		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-		n = SYS(read(l.fd, answer + len, sizeof(answer) - len));
-		link_received(&l, answer + len, n);
-	}
-	unlink(path);
-	CHECK(len > sizeof(contents));
-	CHECK(!memcmp(answer + len - sizeof(contents), contents, sizeof(contents)));
+	snprintf(line, sizeof(line), "X-Long: %080d\r\n", 0);
+	fetch_request(&file, &l, line);
+	fetch_answer(&file, &l);
+	fetch_end(&file);
 	st = link_status(&l);
 	check_records(&st.tx, content(64));
 	check_records(&st.rx, content(80));

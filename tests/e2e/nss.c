@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <openssl/ssl.h>
-#include "link.h"
+#include "fetch.h"
 
 #define PATIENCE_MS	90000
 
@@ -122,61 +121,13 @@ static void we_want_a_certificate(void)
 
 #define FILE_LEN	300000
 
-static uint8_t contents[FILE_LEN];
-static char path[32];
-
-static void make_file(void)
-{
-	size_t len;
-	int fd;
-
-	for (len = 0; len < sizeof(contents);)
-		len += SYS(getrandom(contents + len, sizeof(contents) - len, 0));
-	strcpy(path, "/tmp/kssl-nss-XXXXXX");
-	fd = SYS(mkstemp(path));
-	EQ(SYS(write(fd, contents, sizeof(contents))), sizeof(contents));
-	close(fd);
-}
-
-static void request(void)
-{
-	char line[100];
-
-	snprintf(line, sizeof(line), "GET %s HTTP/1.0\r\n\r\n", path);
-	link_send(&l, line);
-}
-
-/* All up to close_notify: a head of text, and the file. */
-static void take_answer(void)
-{
-	static uint8_t answer[FILE_LEN + 4096];
-	struct pollfd pfd = { .fd = l.fd, .events = POLLIN };
-	size_t len = 0, head;
-	ssize_t n;
-
-	for (;;) {
-		EQ(SYS(poll(&pfd, 1, PATIENCE_MS)), 1);
-		n = read(l.fd, answer + len, sizeof(answer) - len);
-		if (n < 0 && errno == EAGAIN)
-			continue;
-		if (!SYS(n))
-			break;
-		link_received(&l, answer + len, n);
-		len += n;
-	}
-	CHECK(len > sizeof(contents));
-	head = len - sizeof(contents);
-	CHECK(!memcmp(answer, "HTTP/1.0 200 OK", 15));
-	CHECK(!memcmp(answer + head - 4, "\r\n\r\n", 4));
-	CHECK(!memcmp(answer + head, contents, sizeof(contents)));
-}
-
 static void ask_selfserv(const char *cert, const char *option, int by_peer, int by_us)
 {
 	struct peer_setup setup = usual_peer();
+	struct fetch file;
 	int i;
 
-	make_file();
+	fetch_prepare(&file, FILE_LEN);
 	if (option)
 		add_option(&setup, option);
 	link_open(&l, &setup, link_config(cert));
@@ -184,9 +135,9 @@ static void ask_selfserv(const char *cert, const char *option, int by_peer, int 
 		start(&l);
 		link_wait(&l, KSSL_EVENT_RENEGOTIATED, 0, i);
 	}
-	request();
-	take_answer();
-	unlink(path);
+	fetch_request(&file, &l, "");
+	fetch_answer(&file, &l);
+	fetch_end(&file);
 	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 1), by_peer);
 	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 0), by_us);
 	check_keys();

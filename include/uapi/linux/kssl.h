@@ -682,7 +682,8 @@ struct kssl_op {
  * @KSSL_OP_RECORD: payload of 1 byte to max_payload of the current key goes out as one
  *	record of @type under it
  * @KSSL_OP_TX_KEY: payload struct kssl_key; used from the next record on.  Where the
- *	kernel does KeyUpdates itself, only while sending is held
+ *	kernel does KeyUpdates itself, only while sending is held.  EINVAL if what MSG_MORE
+ *	has left open is longer than its max_payload
  * @KSSL_OP_RX_KEY: payload struct kssl_key; legal only while receiving is held,
  *	used from the next record on.  Up to TLS 1.2, and for the first key of a
  *	connection, application data is unexpected_message until ESTABLISHED
