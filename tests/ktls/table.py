@@ -39,9 +39,9 @@ results = [read(kernel) for kernel in kernels]
 failed = sum(all_ - ours for _, tests, _, _ in results for all_, ours, _ in tests.values())
 print(f"""# The kernel's own test of kTLS
 
-Made by `make ktls`; not to be edited.  What runs is tools/testing/selftests/net/tls.c of {package}, unmodified, first on
-the kernel's `tls.ko` and then on kssl with `ktls=1` in its place.  Nothing passes for want of TLS: kssl's own counters
-have to tell of each connection.
+Made by `make ktls`; not to be edited.  What runs is tools/testing/selftests/net/tls.c of
+{package}, unmodified, first on the kernel's `tls.ko` and then on kssl with `ktls=1` in its place.
+Nothing passes for want of TLS: kssl's own counters have to tell of each connection.
 
 **{failed} cases fail on kssl**{"".join(f"{chr(10)}{chr(10)}{line}" for line in failures)}
 
