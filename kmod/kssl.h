@@ -174,6 +174,8 @@ struct kssl_rx {
 	u32 copied_seq;			/* where TCP's copied_seq must be */
 	u32 events;			/* moves whenever a waiting reader should look again */
 	bool starved;			/* there was no memory for a record */
+	bool shut;			/* shutdown(SHUT_RD): what is there can still be read */
+	bool deaf;			/* that was read: what comes is not for the application */
 	bool held;			/* waits for KSSL_OP_CONTINUE */
 	bool established;		/* application data is legal */
 	bool need_key;			/* unattended: a KeyUpdate waits for its key */

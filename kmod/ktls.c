@@ -101,6 +101,19 @@ static const struct ktls_cipher ciphers[] = {
 	CIPHER(TLS_CIPHER_ARIA_GCM_256, 0xc051, 0),
 };
 
+/* The names kTLS has for errors. */
+static int name_of(int ret)
+{
+	switch (ret) {
+	case -EPROTO:
+		return -EBADMSG;
+	case -EPROTONOSUPPORT:
+		return -EINVAL;
+	default:
+		return ret;
+	}
+}
+
 static struct proto prots[KSSL_FAMILIES];
 static struct proto_ops ops[KSSL_FAMILIES];
 /* The core's, for what is as there; of the functions taken from them one suits all families. */
@@ -195,7 +208,7 @@ static struct kssl_epoch *make_epoch(const struct kssl_ktls *ktls, const struct 
 	memzero_explicit(&key, sizeof(key));
 	if (!IS_ERR(e))
 		e->any_type = true;
-	return e;
+	return e == ERR_PTR(-ENOPKG) ? ERR_PTR(-ENOENT) : e;
 }
 
 /* May the key follow the one before, and be beside that of the other direction? */
@@ -216,8 +229,11 @@ static int check_info(const struct kssl_ktls *ktls, const struct tls_crypto_info
 /* A key that is not the first finds the direction ours already. */
 static int begin(struct kssl_sock *ctx, bool tx)
 {
+	const struct kssl_dir *dir = tx ? &ctx->tx.dir : &ctx->rx.dir;
 	struct sock *sk = ctx->sk;
 
+	if (dir->epoch && dir->err)
+		return name_of(-dir->err);
 	if (tx && ctx->tx.dir.epoch)
 		return kssl_tx_seal_open(ctx);
 	if (!tx && ctx->rx.dir.epoch)
@@ -277,7 +293,7 @@ static int set_info(struct sock *sk, bool tx, sockptr_t optval, unsigned int opt
 	BUILD_BUG_ON(sizeof(info) < sizeof(struct tls12_crypto_info_aes_gcm_256));
 	if (sockptr_is_null(optval) || optlen < sizeof(info.info))
 		return -EINVAL;
-	if (mutex_lock_interruptible(&ctx->tx.lock))
+	if (mutex_lock_killable(&ctx->tx.lock))
 		return -EINTR;
 	/* What is busy is so whatever is set. */
 	ret = copy_info(&info, &c, optval, optlen);
@@ -313,7 +329,9 @@ out:
 static void fill_info(struct kssl_sock *ctx, const struct ktls_cipher *c, union ktls_info *info,
 		      bool tx)
 {
-	u64 seq = tx ? ctx->tx.dir.seq : ctx->rx.dir.seq;
+	const struct kssl_dir *dir = tx ? &ctx->tx.dir : &ctx->rx.dir;
+	/* A writer that has tx.lock only may be at it. */
+	u64 seq = READ_ONCE(dir->seq);
 	u64 since = seq - get_unaligned_be64(seq_of(c, info));
 
 	if (iv_counts(c, info))
@@ -401,7 +419,7 @@ static int set_max_payload(struct sock *sk, sockptr_t optval, unsigned int optle
 		return -EINVAL;
 	if (copy_from_sockptr(&value, optval, sizeof(value)))
 		return -EFAULT;
-	if (mutex_lock_interruptible(&ctx->tx.lock))
+	if (mutex_lock_killable(&ctx->tx.lock))
 		return -EINTR;
 	lock_sock(sk);
 	if (ctx->tx.open)
@@ -551,16 +569,19 @@ static void ktls_splice_eof(struct socket *sock)
 		ctx->base->prot->splice_eof(sock);
 }
 
-/* The names kTLS has for errors; what is wrong with a header is told only once. */
+/* Will nothing more come? */
+static bool is_over(const struct kssl_sock *ctx)
+{
+	return READ_ONCE(ctx->sk->sk_shutdown) & RCV_SHUTDOWN;
+}
+
+/* What is wrong with a header is told only once, as long as something may come. */
 static int translate(struct kssl_sock *ctx, int ret, bool nonblock)
 {
-	if (ret == -EPROTO)
-		return -EBADMSG;
-	if (ret != -EMSGSIZE && ret != -EPROTONOSUPPORT)
-		return ret;
-	if (xchg(&ctx->ktls->told, true) && nonblock)
+	if ((ret == -EMSGSIZE || ret == -EPROTONOSUPPORT) &&
+	    xchg(&ctx->ktls->told, true) && nonblock && !is_over(ctx))
 		return -EAGAIN;
-	return ret == -EMSGSIZE ? ret : -EINVAL;
+	return name_of(ret);
 }
 
 /**
@@ -597,21 +618,30 @@ static ssize_t ktls_splice_read(struct socket *sock, loff_t *ppos, struct pipe_i
 	return translate(ctx, kssl_rx_splice_read(sock, ppos, pipe, len, flags), false);
 }
 
+/* Reads that do not wait are EAGAIN from here on, as if something were to come. */
+static bool has_told_all(struct kssl_sock *ctx)
+{
+	return READ_ONCE(ctx->ktls->told) && skb_queue_empty_lockless(&ctx->rx.queue) &&
+	       !is_over(ctx);
+}
+
 static __poll_t ktls_poll(struct file *file, struct socket *sock, struct poll_table_struct *wait)
 {
 	const __poll_t out = EPOLLOUT | EPOLLWRNORM;
 	struct kssl_sock *ctx = kssl_sock_of(sock->sk);
 	bool tx = has_tx(ctx), rx = has_rx(ctx);
-	__poll_t base, ours;
+	__poll_t base = 0, ours = 0;
 
-	if (tx && rx)
-		return core_ops->poll(file, sock, wait);
-	base = ctx->base->ops->poll(file, sock, wait);
-	if (!tx && !rx)
-		return base;
-	/* Waited for already. */
-	ours = core_ops->poll(file, sock, NULL);
-	return tx ? (ours & out) | (base & ~out) : (base & out) | (ours & ~out);
+	if (!tx || !rx)
+		base = ctx->base->ops->poll(file, sock, wait);
+	/* Where both look, it is waited for already. */
+	if (tx || rx)
+		ours = core_ops->poll(file, sock, tx && rx ? wait : NULL);
+	if (rx && !skb_queue_empty_lockless(&sock->sk->sk_error_queue))
+		ours |= EPOLLERR;
+	if (rx && has_told_all(ctx))
+		ours &= ~(EPOLLIN | EPOLLRDNORM);
+	return ((tx ? ours : base) & out) | ((rx ? ours : base) & ~out);
 }
 
 static int ktls_ioctl(struct sock *sk, int cmd, KSSL_COMPAT_PROTO_IOCTL_ARG arg)
@@ -747,6 +777,21 @@ void kssl_ktls_fill_info(struct kssl_sock *ctx, struct sk_buff *skb)
 
 /* ---- beside tls.ko ---- */
 
+/* Whether the name is ours; the lock is held while that is found out. */
+static bool is_registered;
+static DEFINE_MUTEX(register_lock);
+
+/* It was on its way already when we registered: then it must not go. */
+static void keep_tls(struct module *module)
+{
+	mutex_lock(&register_lock);
+	if (is_registered) {
+		__module_get(module);
+		pr_warn("kssl: tls.ko came at the same time and stays, without effect\n");
+	}
+	mutex_unlock(&register_lock);
+}
+
 /*
  * tls.ko does not look whether its name is taken, and takes what is not in the list of
  * ULPs out of it when it goes.  So it must not come.
@@ -755,7 +800,11 @@ static int refuse_tls(struct notifier_block *nb, unsigned long action, void *dat
 {
 	struct module *module = data;
 
-	if (action != MODULE_STATE_COMING || strcmp(module->name, "tls"))
+	if (strcmp(module->name, "tls"))
+		return NOTIFY_DONE;
+	if (action == MODULE_STATE_LIVE)
+		keep_tls(module);
+	if (action != MODULE_STATE_COMING)
 		return NOTIFY_DONE;
 	pr_notice("kssl: tls.ko is kept out, for kssl was loaded with ktls=1 and is in its place\n");
 	return notifier_from_errno(-EBUSY);
@@ -787,7 +836,10 @@ int kssl_ktls_register(void)
 	ret = register_module_notifier(&module_notifier);
 	if (ret)
 		return ret;
+	mutex_lock(&register_lock);
 	ret = tcp_register_ulp(&ulp_ops);
+	is_registered = !ret;
+	mutex_unlock(&register_lock);
 	if (!ret)
 		return 0;
 	unregister_module_notifier(&module_notifier);
@@ -806,6 +858,9 @@ void kssl_ktls_unregister(void)
 {
 	if (!kssl_ktls)
 		return;
+	mutex_lock(&register_lock);
 	tcp_unregister_ulp(&ulp_ops);
+	is_registered = false;
+	mutex_unlock(&register_lock);
 	unregister_module_notifier(&module_notifier);
 }

@@ -16,8 +16,10 @@ static int rx_end(struct kssl_sock *ctx, bool *end)
 		return 0;
 	if (rx->dir.err)
 		return -rx->dir.err;
+	if (rx->deaf)
+		return 0;
 	if (!rx->dir.epoch && !ctx->attended)
-		return -ENOKEY;
+		return rx->shut ? 0 : -ENOKEY;
 	if (rx->need_key)
 		return -EKEYEXPIRED;
 	*end = false;
@@ -261,7 +263,7 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
  * @flags: MSG_PEEK, MSG_TRUNC, MSG_WAITALL, MSG_DONTWAIT
  *
  * As in TCP, MSG_TRUNC takes bytes away without copying them, and a read of no
- * bytes waits for something that could be read. A peeker sees at most
+ * bytes waits for something that could be read, which it does not in kTLS. A peeker sees at most
  * the policy's look-ahead, from SO_PEEK_OFF on if that is set.
  *
  * Context: Process context, may sleep.
@@ -289,6 +291,8 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	r.at = ctx->rx.taken + max(sk_peek_offset(sk, flags), 0);
 	if (len) {
 		ret = read_records(ctx, &r, len, target, &timeo);
+	} else if (ctx->ktls) {
+		ret = 0;
 	} else {
 		ret = wait_for_record(ctx, &r, false, &timeo);
 		ret = min(ret, 0);

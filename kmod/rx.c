@@ -68,7 +68,7 @@ void kssl_rx_data_ready(struct sock *sk)
 	ctx->rx.events++;
 	ctx->saved_data_ready(sk);
 	/* Someone has to find out whether it is the helper's. */
-	if (!ctx->rx.readers && (ctx->had_helper || ctx->rx.dir.closed))
+	if (!ctx->rx.readers && (ctx->had_helper || ctx->rx.dir.closed || ctx->rx.deaf))
 		kssl_sock_later(ctx, &ctx->rx.work, 0);
 }
 
@@ -266,6 +266,11 @@ static void deliver_to_application(struct kssl_sock *ctx, struct sk_buff *skb)
 	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
 	struct kssl_rx *rx = &ctx->rx;
 
+	if (rx->deaf) {
+		rx->control_queued = false;
+		kfree_skb(skb);
+		return;
+	}
 	/* kTLS has one without content read too, and what is queued is counted in bytes. */
 	cb->empty = !cb->len;
 	cb->len += cb->empty;
@@ -461,10 +466,10 @@ static const char *text_of(int err)
 	}
 }
 
-/* Will TCP bring no more bytes? */
+/* Will TCP bring no more bytes?  Our own shutdown(SHUT_RD) does not stop it. */
 static bool ends(const struct sock *sk)
 {
-	return READ_ONCE(sk->sk_err) || (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN) ||
+	return READ_ONCE(sk->sk_err) || sock_flag(sk, SOCK_DONE) ||
 	       READ_ONCE(sk->sk_state) == TCP_CLOSE;
 }
 
@@ -485,12 +490,14 @@ static void check_end(struct kssl_sock *ctx)
 			  "the TCP connection was reset or failed");
 	} else if (ends(sk)) {
 		kssl_control_event(ctx, KSSL_EV_EOF);
-		if (may_just_end(ctx)) {
+		if (may_just_end(ctx) || ctx->rx.shut) {
 			ctx->rx.dir.closed = true;
 			return;
 		}
 		kssl_fail_dir(ctx, &ctx->rx.dir, ECONNRESET, KSSL_WHO_PEER,
 			      "the peer closed the connection without close_notify");
+	} else if (ctx->rx.shut) {
+		WRITE_ONCE(ctx->rx.deaf, true);
 	}
 }
 
@@ -688,7 +695,7 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
 	    (READ_ONCE(rx->queued) >= kssl_rx_low_water(rx) || !kssl_rx_may_look_ahead(ctx) ||
 	     READ_ONCE(rx->control_queued) || READ_ONCE(rx->need_key)))
 		return true;
-	if (READ_ONCE(rx->dir.err) || READ_ONCE(rx->dir.closed))
+	if (READ_ONCE(rx->dir.err) || READ_ONCE(rx->dir.closed) || READ_ONCE(rx->deaf))
 		return true;
 	return !READ_ONCE(rx->dir.epoch) && !READ_ONCE(ctx->attended);
 }
@@ -702,7 +709,8 @@ bool kssl_rx_readable(struct kssl_sock *ctx)
 bool kssl_rx_may_have_record(struct kssl_sock *ctx)
 {
 	return can_open(ctx) && (kssl_stream_available(ctx) >= READ_ONCE(ctx->rx.need) ||
-				 tcp_epollin_ready(ctx->sk, INT_MAX) || ends(ctx->sk));
+				 tcp_epollin_ready(ctx->sk, INT_MAX) || ends(ctx->sk) ||
+				 (READ_ONCE(ctx->rx.shut) && !READ_ONCE(ctx->rx.deaf)));
 }
 
 /* ---- the end ---- */
@@ -757,9 +765,12 @@ bool kssl_rx_drain(struct kssl_sock *ctx)
 			return false;
 	} while (kssl_rx_next(ctx) > 0);
 
-	/* What is behind a bad record, or one that held us, will never be opened. */
-	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key || ctx->rx.update_due) &&
-	    tcp_inq(ctx->sk))
+	/*
+	 * What is behind a bad record, or one that held us, will never be opened, and of
+	 * what comes behind shutdown(SHUT_RD) a part may be here.
+	 */
+	if ((ctx->rx.dir.err || ctx->rx.held || ctx->rx.need_key || ctx->rx.update_due ||
+	     ctx->rx.deaf || ctx->rx.dir.closed) && tcp_inq(ctx->sk))
 		kssl_stream_consume(ctx, kssl_stream_available(ctx));
 	return true;
 }

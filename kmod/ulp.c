@@ -296,21 +296,23 @@ static int ulp_shutdown(struct socket *sock, int how)
 	struct sock *sk = sock->sk;
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 	int flushed = 0;
+	bool stuck;
 
 	if (how < SHUT_RD || how > SHUT_RDWR)
 		return -EINVAL;
-	if (mutex_lock_interruptible(&ctx->tx.lock))
+	if (mutex_lock_killable(&ctx->tx.lock))
 		return -EINTR;
 	lock_sock(sk);
 	if (how != SHUT_RD)
 		flushed = kssl_tx_flush(ctx);
-	if (how != SHUT_WR)
-		ctx->rx.dir.closed = true;
+	/* Of a connection that is dead there is nothing to lose. */
+	stuck = flushed == -EAGAIN || flushed == -ENOMEM;
+	if (how != SHUT_WR && !stuck)
+		WRITE_ONCE(ctx->rx.shut, true);
 	kssl_sock_wake(ctx);
 	release_sock(sk);
 	kssl_tx_leave(ctx);
-	/* Of a connection that is dead there is nothing to lose. */
-	if (flushed == -EAGAIN || flushed == -ENOMEM)
+	if (stuck)
 		return -ENOBUFS;
 	return ctx->base->ops->shutdown(sock, how);
 }

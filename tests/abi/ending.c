@@ -400,6 +400,100 @@ static void shutdown_read(void)
 	expect_end(&c);
 }
 
+/* As with TCP, what came before it is not lost. */
+static void shutdown_read_behind(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	peer_send_pattern(&c.peer, 0, 300, 100);
+	peer_settle(&c.peer);
+	SYS(shutdown(c.fd, SHUT_RD));
+	recv_pattern(c.fd, 0, 300);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	close(c.fd);
+	expect_end(&c);
+}
+
+/* What comes later is, and that is no reason for a reset. */
+static void shutdown_read_later(void)
+{
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	SYS(shutdown(c.fd, SHUT_RD));
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	peer_send_pattern(&c.peer, 0, 300, 100);
+	peer_settle(&c.peer);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	close(c.fd);
+	expect_end(&c);
+}
+
+/* Nor is a part of a record an error then. */
+static void shutdown_read_within(void)
+{
+	uint8_t part[3] = { DATA, 3, 3 };
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	peer_write(&c.peer, part, sizeof(part));
+	peer_settle(&c.peer);
+	SYS(shutdown(c.fd, SHUT_RD));
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	EQ(error_of(c.fd).err, 0);
+	send_pattern(c.fd, 0, 1000);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	close(c.fd);
+	expect_end(&c);
+}
+
+/* Neither at the very end. */
+static void shutdown_and_close(void)
+{
+	uint8_t part[3] = { DATA, 3, 3 };
+	struct conn c;
+
+	conn_open(&c);
+	peer_write(&c.peer, part, sizeof(part));
+	peer_settle(&c.peer);
+	send_pattern(c.fd, 0, 1000);
+	SYS(shutdown(c.fd, SHUT_RDWR));
+	close(c.fd);
+	peer_expect_pattern(&c.peer, 0, 1000);
+	expect_end(&c);
+}
+
+/* It ends the application's reading only: what is the helper's still comes to it. */
+static void shutdown_read_attended(void)
+{
+	static const char ticket[] = "\4\0\0\6" "ticket";
+	struct conn c;
+	uint8_t byte;
+
+	conn_open_attended(&c);
+	peer_send_pattern(&c.peer, 0, 300, 100);
+	peer_send(&c.peer, HANDSHAKE, ticket, 10);
+	peer_send_pattern(&c.peer, 300, 300, 100);
+	peer_settle(&c.peer);
+	SYS(shutdown(c.fd, SHUT_RD));
+	recv_pattern(c.fd, 0, 300);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, ticket, 10);
+	control_op(c.control, KSSL_OP_CONTINUE);
+	recv_pattern(c.fd, 300, 300);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	peer_send_pattern(&c.peer, 600, 300, 100);
+	peer_send(&c.peer, HANDSHAKE, ticket, 10);
+	expect_message(c.control, KSSL_MSG_RECORD, HANDSHAKE, ticket, 10);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
+	control_op(c.control, KSSL_OP_CONTINUE);
+	close(c.fd);
+	close(c.control);
+}
+
 static void shutdown_by_halves(void)
 {
 	uint8_t byte;
@@ -477,6 +571,11 @@ static const struct test tests[] = {
 	{ "peer_half_closes_13", ONLY_13, peer_half_closes_13 },
 	{ "peer_half_closes_12", ONLY_12, peer_half_closes_12 },
 	{ "shutdown_read", WITH_TCP, shutdown_read },
+	{ "shutdown_read_behind", WITH_TCP, shutdown_read_behind },
+	{ "shutdown_read_later", VERSIONS, shutdown_read_later },
+	{ "shutdown_read_within", VERSIONS, shutdown_read_within },
+	{ "shutdown_and_close", VERSIONS, shutdown_and_close },
+	{ "shutdown_read_attended", VERSIONS, shutdown_read_attended },
 	{ "shutdown_by_halves", WITH_TCP, shutdown_by_halves },
 	{ "shutdown_both", WITH_TCP, shutdown_both },
 	{ "duplicates", WITH_TCP, duplicates },

@@ -4,6 +4,8 @@
  * pass all but what is marked as kssl's.  Prints TAP.
  */
 #include <errno.h>
+#include <linux/net_tstamp.h>
+#include <linux/sockios.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -263,6 +266,86 @@ static bool last_number(struct pair *p)
 	CHECK(send(p->b, "yes", 3, 0) == 3);
 	CHECK(recv(p->a, buf, sizeof(buf), 0) == 3);
 	CHECK(send(p->a, "no", 2, 0) < 0 && errno == EBADMSG);
+	/* Nor does another key help, and it says so. */
+	CHECK(set_key(p->a, TLS_TX, TLS_1_3_VERSION, 10) && errno == EBADMSG);
+	return true;
+}
+
+/* What the peer has sent is there, and TCP has told it so. */
+static bool settle(int from)
+{
+	int left = 1, tries;
+
+	for (tries = 0; left && tries < 20000; tries++) {
+		if (ioctl(from, SIOCOUTQ, &left))
+			return false;
+		usleep(1000);
+	}
+	return !left;
+}
+
+/* What came before shutdown() can be read behind it. */
+static bool shut_read(struct pair *p)
+{
+	char buf[20];
+	int i;
+
+	CHECK(!set_key(p->a, TLS_RX, TLS_1_2_VERSION, 6));
+	CHECK(!set_key(p->b, TLS_TX, TLS_1_2_VERSION, 6));
+	for (i = 0; i < 3; i++)
+		CHECK(send(p->b, "abc", 3, 0) == 3);
+	CHECK(settle(p->b));
+	CHECK(!shutdown(p->a, SHUT_RD));
+	CHECK(recv(p->a, buf, 9, MSG_WAITALL) == 9 && !memcmp(buf, "abcabcabc", 9));
+	CHECK(recv(p->a, buf, sizeof(buf), 0) == 0);
+	return true;
+}
+
+/* A read of no bytes waits for none. */
+static bool read_nothing(struct pair *p)
+{
+	char byte;
+
+	CHECK(!set_key(p->a, TLS_RX, TLS_1_3_VERSION, 6));
+	CHECK(recv(p->a, &byte, 0, 0) == 0);
+	return true;
+}
+
+/* Timestamps of what was sent wait in the socket's error queue. */
+static bool error_queue(struct pair *p)
+{
+	int what = SOF_TIMESTAMPING_TX_ACK | SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_TSONLY;
+	char control[512];
+	struct msghdr msg = { .msg_control = control, .msg_controllen = sizeof(control) };
+	struct pollfd pfd = { .fd = p->a };
+
+	CHECK(!setsockopt(p->a, SOL_SOCKET, SO_TIMESTAMPING, &what, sizeof(what)));
+	CHECK(!set_key(p->a, TLS_TX, TLS_1_3_VERSION, 6));
+	CHECK(!set_key(p->a, TLS_RX, TLS_1_3_VERSION, 7));
+	CHECK(poll(&pfd, 1, 0) == 0);
+	CHECK(send(p->a, "abc", 3, 0) == 3);
+	CHECK(poll(&pfd, 1, 20000) == 1 && pfd.revents == POLLERR);
+	CHECK(recvmsg(p->a, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == 0);
+	CHECK(msg.msg_controllen > 0);
+	CHECK(poll(&pfd, 1, 0) == 0);
+	return true;
+}
+
+/* kssl's: who is told of a bad header does not find the socket readable for ever. */
+static bool told_once(struct pair *p)
+{
+	static const char header[] = { DATA, 3, 3, 0x7f, 0x7f };
+	char byte;
+
+	CHECK(!set_key(p->a, TLS_RX, TLS_1_3_VERSION, 6));
+	CHECK(send(p->b, header, sizeof(header), 0) == sizeof(header));
+	CHECK(recv(p->a, &byte, 1, 0) < 0 && errno == EMSGSIZE);
+	CHECK(recv(p->a, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	CHECK(!(ready(p->a, POLLIN) & POLLIN));
+	/* But not that nothing more comes. */
+	CHECK(!shutdown(p->b, SHUT_WR) && settle(p->b));
+	CHECK(ready(p->a, POLLIN) & POLLIN);
+	CHECK(recv(p->a, &byte, 1, MSG_DONTWAIT) < 0 && errno == EMSGSIZE);
 	return true;
 }
 
@@ -343,6 +426,10 @@ static const struct {
 	{ "own_options", own_options, true },
 	{ "last_number", last_number, true },
 	{ "between", between, false },
+	{ "shut_read", shut_read, false },
+	{ "read_nothing", read_nothing, false },
+	{ "error_queue", error_queue, false },
+	{ "told_once", told_once, true },
 };
 
 int main(int argc, char **argv)
