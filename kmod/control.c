@@ -314,7 +314,6 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 /* ---- write: a batch ---- */
 
 #define BATCH_KEYS	8
-#define SESSION_MAX	4096	/* what a later struct kssl_session may be */
 
 /**
  * struct batch - a batch on its way from bytes to effect
@@ -334,6 +333,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
  * @session: from its last KSSL_OP_SESSION
  * @chain: from its last KSSL_OP_PEER_CHAIN
  * @chain_len: length of @chain
+ * @error: from KSSL_OP_FAIL
  * @control_bytes: length of @records
  * @records: sealed records
  */
@@ -354,6 +354,7 @@ struct batch {
 	struct kssl_session_info *session;
 	u8 *chain;
 	u32 chain_len;
+	struct kssl_error error;
 	unsigned int control_bytes;
 	struct list_head records;
 };
@@ -374,19 +375,20 @@ static int next_op(const struct batch *b, size_t *pos, struct kssl_op *op, const
 	return 1;
 }
 
-static int read_key(const u8 *payload, size_t len, struct kssl_key *key)
+/* As kssl_sockopt_copy(). */
+static int copy_payload(void *to, size_t known, const u8 *payload, size_t len)
 {
 	u32 size;
 
-	memset(key, 0, sizeof(*key));
+	memset(to, 0, known);
 	if (len < sizeof(size))
 		return -EINVAL;
 	memcpy(&size, payload, sizeof(size));
 	if (size != len)
 		return -EINVAL;
-	if (len > sizeof(*key) && memchr_inv(payload + sizeof(*key), 0, len - sizeof(*key)))
+	if (len > known && memchr_inv(payload + known, 0, len - known))
 		return -E2BIG;
-	memcpy(key, payload, min(len, sizeof(*key)));
+	memcpy(to, payload, min(len, known));
 	return 0;
 }
 
@@ -398,7 +400,7 @@ static int prepare_key(struct batch *b, const u8 *payload, size_t len)
 
 	if (b->epochs_count == BATCH_KEYS)
 		return -EINVAL;
-	ret = read_key(payload, len, &key);
+	ret = copy_payload(&key, sizeof(key), payload, len);
 	if (!ret) {
 		e = kssl_epoch_new(&key);
 		ret = PTR_ERR_OR_ZERO(e);
@@ -406,6 +408,15 @@ static int prepare_key(struct batch *b, const u8 *payload, size_t len)
 	memzero_explicit(&key, sizeof(key));
 	if (!ret)
 		b->epochs[b->epochs_count++] = e;
+	return ret;
+}
+
+static int prepare_fail(struct batch *b, const u8 *payload, size_t len)
+{
+	int ret = copy_payload(&b->error, sizeof(b->error), payload, len);
+
+	if (!ret && (b->error.err <= 0 || b->error.err >= 4096))
+		ret = -EINVAL;
 	return ret;
 }
 
@@ -418,13 +429,11 @@ static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
 	case KSSL_OP_RAW:
 	case KSSL_OP_TX_KEY:
 	case KSSL_OP_RX_KEY:
+	case KSSL_OP_FAIL:
+	case KSSL_OP_SESSION:
 		break;
 	case KSSL_OP_RECORD:
 		*max = KSSL_MAX_PAYLOAD;
-		break;
-	case KSSL_OP_FAIL:
-		*min = sizeof(struct kssl_error);
-		*max = *min;
 		break;
 	case KSSL_OP_KEY_UPDATE:
 		*max = 1;
@@ -432,10 +441,6 @@ static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
 	case KSSL_OP_RESULT:
 		*min = sizeof(struct kssl_result);
 		*max = *min;
-		break;
-	case KSSL_OP_SESSION:
-		*min = sizeof(u32);
-		*max = SESSION_MAX;
 		break;
 	case KSSL_OP_PEER_CHAIN:
 		*min = 0;
@@ -474,11 +479,12 @@ static int prepare(struct batch *b)
 	while ((ret = next_op(b, &pos, &op, &payload)) > 0) {
 		if (!is_well_formed(&op, payload) || (op.op == KSSL_OP_FAIL && pos != b->len))
 			return -EINVAL;
-		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY) {
+		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY)
 			ret = prepare_key(b, payload, op.len);
-			if (ret)
-				return ret;
-		}
+		else if (op.op == KSSL_OP_FAIL)
+			ret = prepare_fail(b, payload, op.len);
+		if (ret < 0)
+			return ret;
 	}
 	return ret;
 }
@@ -539,7 +545,7 @@ static int seal_record(struct kssl_sock *ctx, struct batch *b, u8 type, const u8
 	return add_record(ctx, b, buf);
 }
 
-/* Raw bytes may lie in many pages; give each record buffer at most 32 KiB of them. */
+/* Raw bytes may lie in many pages; give each record buffer at most a record's length of them. */
 static int wrap_raw(struct kssl_sock *ctx, struct batch *b, const u8 *payload, size_t len)
 {
 	while (len) {
@@ -634,6 +640,7 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 
 	switch (op->op) {
 	case KSSL_OP_HOLD:
+	case KSSL_OP_FAIL:
 		break;
 	case KSSL_OP_RAW:
 		ret = b->tx.plain ? wrap_raw(ctx, b, payload, op->len) : -EINVAL;
@@ -644,7 +651,7 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 	case KSSL_OP_TX_KEY:
 		ret = stage_tx_key(ctx, b);
 		if (!ret) {
-			read_key(payload, op->len, &key);
+			copy_payload(&key, sizeof(key), payload, op->len);
 			b->tx.seq = key.seq;
 			b->tx.nonce = key.nonce;
 			b->tx.used = key.seq;
@@ -668,10 +675,6 @@ static int stage_op(struct kssl_sock *ctx, struct batch *b, const struct kssl_op
 	case KSSL_OP_DONE:
 		if (b->tx.plain || b->rx_plain)
 			ret = -EINVAL;
-		break;
-	case KSSL_OP_FAIL:
-		memcpy(&ret, payload + offsetof(struct kssl_error, err), sizeof(ret));
-		ret = ret > 0 && ret < 4096 ? 0 : -EINVAL;
 		break;
 	case KSSL_OP_KEY_UPDATE:
 		ret = stage_update(ctx, b, *payload);
@@ -726,22 +729,19 @@ static int stage(struct kssl_sock *ctx, struct batch *b)
 	return ret;
 }
 
-static void commit_fail(struct kssl_sock *ctx, const u8 *payload)
+static void commit_fail(struct kssl_sock *ctx, struct kssl_error *error)
 {
-	struct kssl_error error;
-
-	memcpy(&error, payload, sizeof(error));
 	/* In the plain phase only the helper can read what alert the peer sent. */
-	if (error.who != KSSL_WHO_PEER || error.has_alert)
-		error.who = KSSL_WHO_HELPER;
-	error.reserved = 0;
-	error.has_alert = !!error.has_alert;
-	error.text[sizeof(error.text) - 1] = 0;
-	if (error.has_alert && ctx->tx.alert <= KSSL_ALERT_CLOSE_NOTIFY) {
-		ctx->tx.alert = error.alert;
+	if (error->who != KSSL_WHO_PEER || error->has_alert)
+		error->who = KSSL_WHO_HELPER;
+	error->reserved = 0;
+	error->has_alert = !!error->has_alert;
+	error->text[sizeof(error->text) - 1] = 0;
+	if (error->has_alert && ctx->tx.alert <= KSSL_ALERT_CLOSE_NOTIFY) {
+		ctx->tx.alert = error->alert;
 		kssl_alert_send_requested(ctx);
 	}
-	kssl_fail_with(ctx, &error);
+	kssl_fail_with(ctx, error);
 }
 
 static void commit_continue(struct kssl_sock *ctx)
@@ -838,7 +838,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 		case KSSL_OP_RX_KEY: {
 			struct kssl_key key;
 
-			read_key(payload, op.len, &key);
+			copy_payload(&key, sizeof(key), payload, op.len);
 			kssl_rx_set_key(ctx, b->epochs[b->next_epoch], key.seq);
 			b->epochs[b->next_epoch++] = NULL;
 			memzero_explicit(&key, sizeof(key));
@@ -896,7 +896,7 @@ static void commit(struct kssl_sock *ctx, struct batch *b)
 		if (op.op == KSSL_OP_TX_KEY || op.op == KSSL_OP_RX_KEY || op.op == KSSL_OP_RECORD)
 			kssl_bounce_answered(ctx);
 		if (op.op == KSSL_OP_FAIL)
-			commit_fail(ctx, payload);
+			commit_fail(ctx, &b->error);
 	}
 }
 

@@ -336,24 +336,22 @@ static size_t add_string(char *to, const char *s, size_t size)
  * Most strings are short, and there may be many connections.
  *
  * Context: Process context.
- * Return: it, or %-EINVAL, %-ENOMEM.
+ * Return: it, or %-EINVAL, %-E2BIG, %-ENOMEM.
  */
 struct kssl_session_info *kssl_session_new(const u8 *from, size_t len)
 {
 	struct kssl_session_info *info;
-	struct kssl_session *s;
-	u32 size;
+	struct kssl_session *s = kzalloc(sizeof(*s), GFP_KERNEL);
+	int ret;
 
-	memcpy(&size, from, sizeof(size));
-	if (size != len)
-		return ERR_PTR(-EINVAL);
-	s = kzalloc(sizeof(*s), GFP_KERNEL);
 	if (!s)
 		return ERR_PTR(-ENOMEM);
-	memcpy(s, from, min(len, sizeof(*s)));
-	if (s->end_point_len > sizeof(s->end_point)) {
+	ret = kssl_sockopt_copy(s, sizeof(*s), KERNEL_SOCKPTR((void *)from), len);
+	if (!ret && s->end_point_len > sizeof(s->end_point))
+		ret = -EINVAL;
+	if (ret) {
 		kfree(s);
-		return ERR_PTR(-EINVAL);
+		return ERR_PTR(ret);
 	}
 	info = kzalloc(struct_size(info, strings, strnlen(s->profile, sizeof(s->profile)) +
 				   strnlen(s->name, sizeof(s->name)) +

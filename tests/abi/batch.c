@@ -117,6 +117,9 @@ static void all_or_nothing(void)
 	BAD(EOPNOTSUPP, &key, .op = KSSL_OP_TX_KEY, .len = sizeof(key));
 	/* not with nothing behind it, and not with nonsense in it */
 	BAD(EINVAL, &e, .op = KSSL_OP_FAIL, .len = sizeof(e) - 1);
+	e.size = 4;
+	BAD(EINVAL, &e, .op = KSSL_OP_FAIL, .len = e.size);
+	e.size = sizeof(e);
 	BAD(EINVAL, NULL, .op = KSSL_OP_FAIL);
 	e.err = 0;
 	BAD(EINVAL, &e, .op = KSSL_OP_FAIL, .len = sizeof(e));

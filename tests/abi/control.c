@@ -520,6 +520,39 @@ static void fail_without_alert(void)
 	peer_expect_fin(&c.peer);
 }
 
+/* A helper may know a shorter struct kssl_error than the kernel, or a longer one. */
+static void fail_of_another_size(void)
+{
+	struct {
+		struct kssl_error e;
+		uint32_t more;
+	} longer = { .e = { .size = sizeof(longer), .err = EACCES, .text = "longer" }, .more = 1 };
+	struct kssl_error shorter = { .size = 8, .err = EBADE };
+	struct batch *b = batch_new();
+	struct conn c;
+	uint8_t byte;
+
+	conn_open_attended(&c);
+	batch_add(b, KSSL_OP_FAIL, 0, &longer, sizeof(longer));
+	FAILS(batch_write(b, c.control), E2BIG);
+	EQ(error_of(c.fd).err, 0);
+	longer.more = 0;
+	batch_add(b, KSSL_OP_FAIL, 0, &longer, sizeof(longer));
+	SYS(batch_write(b, c.control));
+	FAILS(recv(c.fd, &byte, 1, 0), EACCES);
+	EQ(error_of(c.fd).size, sizeof(struct kssl_error));
+	CHECK(!strcmp(error_of(c.fd).text, "longer"));
+	close(c.fd);
+
+	conn_open_attended(&c);
+	batch_add(b, KSSL_OP_FAIL, 0, &shorter, shorter.size);
+	SYS(batch_write(b, c.control));
+	FAILS(recv(c.fd, &byte, 1, 0), EBADE);
+	EQ(error_of(c.fd).who, KSSL_WHO_HELPER);
+	EQ(error_of(c.fd).text[0], 0);
+	close(c.fd);
+}
+
 /* In the plain phase the alert is in the clear, for the peer has no other key. */
 static void fail_in_plain_phase(void)
 {
@@ -878,6 +911,7 @@ static const struct test tests[] = {
 	{ "record_error", VERSIONS, record_error },
 	{ "fail_with_alert", VERSIONS, fail_with_alert },
 	{ "fail_without_alert", VERSIONS, fail_without_alert },
+	{ "fail_of_another_size", VERSIONS, fail_of_another_size },
 	{ "fail_in_plain_phase", VERSIONS, fail_in_plain_phase },
 	{ "fail_wakes", VERSIONS, fail_wakes },
 	{ "gone_in_plain_phase", VERSIONS, gone_in_plain_phase },

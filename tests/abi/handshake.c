@@ -593,6 +593,10 @@ static void session(void)
 		.size = sizeof(s), .flags = KSSL_SESSION_RESUMED, .verify = 18, .end_point_len = 3,
 		.profile = "p", .name = "n.example", .alpn = "http/1.1", .end_point = "xyz",
 	}, got = { .size = sizeof(got) };
+	struct {
+		struct kssl_session s;
+		uint32_t more;
+	} longer = { 0 };
 	int nl = helper_open(KSSL_GENL_GROUP_HELPERS);
 	struct batch *b = batch_new();
 	socklen_t len = sizeof(got);
@@ -625,6 +629,13 @@ static void session(void)
 	batch_add(b, KSSL_OP_PEER_CHAIN, 0, NULL, 0);
 	SYS(batch_write(b, c.control));
 	FAILS(getsockopt(c.fd, SOL_KSSL, KSSL_PEER_CHAIN, buf, &len), ENODATA);
+	longer.s = s;
+	longer.s.size = sizeof(longer);
+	batch_add(b, KSSL_OP_SESSION, 0, &longer, sizeof(longer));
+	SYS(batch_write(b, c.control));
+	longer.more = 1;
+	batch_add(b, KSSL_OP_SESSION, 0, &longer, sizeof(longer));
+	FAILS(batch_write(b, c.control), E2BIG);
 	s.end_point_len = 65;
 	batch_add(b, KSSL_OP_SESSION, 0, &s, sizeof(s));
 	FAILS(batch_write(b, c.control), EINVAL);

@@ -9,19 +9,21 @@
  *              keys, and answers every control record from then on.
  * Orphaned:    the helper is gone, and KSSL_POLICY_ORPHAN said that the connection
  *              lives on: the kernel does KeyUpdates, drops tickets, ignores
- *              HelloRequests and refuses renegotiations.
+ *              HelloRequests and refuses renegotiations (of which SSL 3.0 ends).
  * Unattended:  setsockopt(fd, SOL_KSSL, KSSL_TX_KEY / KSSL_RX_KEY) with keys from
  *              elsewhere; control records then travel as control messages.
  * By a daemon: setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE) finds a helper by way of the
  *              generic netlink family "kssl"; the application needs no more than that.
  *
  * All lengths are bytes.  All integers are in host order unless a comment says
- * "wire".  Structs start with their size as the caller knows it: a longer one
- * is accepted if the bytes the kernel does not know are zero (else E2BIG), a
- * shorter one is taken as if the rest were zero.
+ * "wire".  Structs with a member "size" start with it, as the caller knows it: a longer
+ * one is accepted if the bytes the kernel does not know are zero (else E2BIG), a shorter
+ * one is taken as if the rest were zero.  What differs says so.
  *
  * Errors of read, write, poll and SO_ERROR on the socket, and the fatal alert
- * that goes to the peer with them (RFC 8446 6.2, RFC 5246 7.2.2):
+ * that goes to the peer with them (RFC 8446 6.2, RFC 5246 7.2.2).  None goes out before
+ * there is a sending key, nor where something else has written to the stream; a message
+ * that is malformed in itself gets decode_error (50) or illegal_parameter (47) for EPROTO:
  *
  *   errno          cause                                     alert sent
  *   EBADMSG        authentication or padding failed          bad_record_mac (20)
@@ -66,6 +68,8 @@
  *   SO_PEEK_OFF    on every kernel
  *   MSG_MORE       keeps up to one record, with no limit of time
  *   splice         from the socket: what is left of one record in each call
+ *   shutdown       SHUT_RD: what came before can be read; data that comes later
+ *                  is dropped, and all else in the stream is heeded as before
  *   close          what was sent before reaches the peer as with TCP; if that
  *                  takes more than 30 seconds for want of memory, or because the
  *                  helper owes an answer, the peer gets a reset
@@ -448,7 +452,7 @@ struct kssl_policy {
  *
  * get tells how the handshake stands: 0 it is done, EINPROGRESS, or the positive errno
  * it failed with.  ENOTCONN: not begun.
- *   EINVAL	malformed; a client without a name
+ *   EINVAL	malformed; a client without a name; another than the one in progress
  *   EBADFD	bytes have been sent or read before (see KSSL_HANDSHAKE_AFTER_PLAINTEXT),
  *		or, for a client, received
  *   EBUSY	the socket has keys, or a control file
@@ -595,7 +599,10 @@ struct kssl_suite_info {
  *		poll for EPOLLOUT, which tells that nothing waits any more
  *   ENOPKG	this kernel lacks the suite's algorithm
  *   EOPNOTSUPP	the suite or version is not known
+ *   EPERM	the suite is one of those that want the module loaded with legacy=1
+ *   E2BIG	a struct has more than the kernel knows
  *   EPIPE	the socket is closed or its sending failed
+ *   EINTR	a signal came first
  *   EKEYEXPIRED	out of sequence numbers
  *   ENOMEM, EIO	no memory; the cipher failed
  *   EFAULT
@@ -664,7 +671,7 @@ struct kssl_msg {
 /**
  * struct kssl_op - header of one operation of a batch
  * @op: KSSL_OP_*
- * @type: content type (RECORD), else zero
+ * @type: content type (RECORD): ChangeCipherSpec, alert or handshake; else zero
  * @flags: zero
  * @len: bytes of payload that follow
  */
@@ -814,7 +821,7 @@ enum kssl_cmd {
  * @KSSL_A_ALPN: ACCEPT: binary as in struct kssl_handshake; SESSION: what was agreed on
  * @KSSL_A_PINS: binary, KSSL_PIN_LEN octets each
  * @KSSL_A_UID: u32, effective user who set KSSL_HANDSHAKE, or else the ULP, in the
- *	initial user namespace for ACCEPT, in the reader's for SESSION
+ *	initial user namespace for ACCEPT and EVENT, in the reader's for SESSION
  * @KSSL_A_GID: u32, effective group, likewise
  * @KSSL_A_PID: u32, its process, in the initial pid namespace
  * @KSSL_A_COMM: string, the process's name

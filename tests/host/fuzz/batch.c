@@ -61,6 +61,22 @@ static int key_verdict(const u8 *payload, u32 len)
 	return evp_find(suite->cipher) ? 0 : -ENOPKG;
 }
 
+static int error_verdict(const u8 *payload, size_t len)
+{
+	struct kssl_error error = {};
+	u32 size = 0;
+	size_t i;
+
+	memcpy(&size, payload, len < 4 ? len : 4);
+	if (len < 4 || size != len)
+		return -EINVAL;
+	for (i = sizeof(error); i < len; i++)
+		if (payload[i])
+			return -E2BIG;
+	memcpy(&error, payload, len < sizeof(error) ? len : sizeof(error));
+	return error.err > 0 && error.err < 4096 ? 0 : -EINVAL;
+}
+
 static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, unsigned int *keys)
 {
 	if (op->flags)
@@ -79,7 +95,7 @@ static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, un
 	case KSSL_OP_RESULT:
 		return op->type || op->len != sizeof(struct kssl_result) ? -EINVAL : 0;
 	case KSSL_OP_SESSION:
-		return op->type || op->len < 4 || op->len > 4096 ? -EINVAL : 0;
+		return op->type || !op->len ? -EINVAL : 0;
 	case KSSL_OP_PEER_CHAIN:
 		return op->type || op->len > 65536 ? -EINVAL : 0;
 	case KSSL_OP_EXPORTER:
@@ -96,7 +112,7 @@ static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, un
 			return -EINVAL;
 		return key_verdict(payload, op->len);
 	case KSSL_OP_FAIL:
-		return op->type || op->len != sizeof(struct kssl_error) || !last ? -EINVAL : 0;
+		return op->type || !last ? -EINVAL : error_verdict(payload, op->len);
 	default:
 		return -EINVAL;
 	}
@@ -158,6 +174,23 @@ static unsigned int write_key(struct input *in, u8 *to)
 	return len;
 }
 
+/* Likewise an error. */
+static unsigned int write_error(struct input *in, u8 *to)
+{
+	unsigned int len = sizeof(struct kssl_error);
+	struct kssl_error error = {};
+
+	if (input_number(in, 1) & 1)
+		len = input_number(in, 1);
+	error.size = len;
+	error.err = (int16_t)input_number(in, 2);
+	memset(to, 0, 256);
+	memcpy(to, &error, sizeof(error));
+	if (len > sizeof(error))
+		to[len - 1] = input_number(in, 1) & 1;
+	return len;
+}
+
 static size_t write_batch(struct input *in, u8 *to)
 {
 	size_t at = 0;
@@ -172,7 +205,7 @@ static size_t write_batch(struct input *in, u8 *to)
 		else if (op.op == KSSL_OP_RAW || op.op == KSSL_OP_RECORD)
 			op.len = input_number(in, 2) % 17000;
 		else if (op.op == KSSL_OP_FAIL)
-			op.len = sizeof(struct kssl_error);
+			op.len = write_error(in, payload);
 		else if (op.op == KSSL_OP_KEY_UPDATE)
 			op.len = 1;
 		else if (op.op == KSSL_OP_RESULT)
