@@ -71,6 +71,8 @@ static int bad_ones(void)
 	    is_bad("profile \"a\" {\n\trecord_limit = 63\n}\n", 2, "record_limit cannot be 63") ||
 	    is_bad("profile \"a\" {\n\trecord_limit = 16386\n}\n", 2, "record_limit") ||
 	    is_bad("profile \"a\" {\n\tpad_to = 16385\n}\n", 2, "pad_to") ||
+	    is_bad("profile \"a\" {\n\tlookahead = 1048577\n}\n", 2, "lookahead") ||
+	    is_bad("profile \"a\" {\n\tmessage_max = 16777216\n}\n", 2, "message_max") ||
 	    is_bad("profile \"a\" {\n\tverify = maybe\n}\n", 2, "verify"))
 		return -1;
 	if (is_bad("profile \"a\" {\n}\n", 2, "certificate") ||
@@ -168,7 +170,7 @@ static int who_may(void)
 	CHECK(allow_is(&allow, &r));
 	r.netns = 101;
 	CHECK(!allow_is(&allow, &r));
-	allow.any_netns = true;
+	r.netns = 100;
 	CHECK(allow_is(&allow, &r));
 	r.uid = 7;
 	CHECK(!allow_is(&allow, &r));
@@ -178,7 +180,7 @@ static int who_may(void)
 	CHECK(!allow_is(&allow, &r));
 	CHECK(!allow_add(&allow, "everybody"));
 	CHECK(allow_is(&allow, &r));
-	allow.any_netns = false;
+	r.netns = 101;
 	CHECK(!allow_is(&allow, &r));
 	CHECK(allow_add(&allow, "somebody") == -EINVAL);
 	CHECK(allow_add(&allow, "user:") == -EINVAL);

@@ -6,8 +6,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -408,6 +411,31 @@ static void key_update(int fd)
 	EQ(state, 0);
 }
 
+/* Put another file, of the same bytes, in the place of the program, as package managers do. */
+static void replace_program(void)
+{
+	struct stat st;
+	int from = SYS(open(SERVICE_PROGRAM, O_RDONLY)), to;
+
+	SYS(fstat(from, &st));
+	to = SYS(open(SERVICE_PROGRAM ".new", O_WRONLY | O_CREAT | O_TRUNC, 0755));
+	EQ(SYS(sendfile(to, from, NULL, st.st_size)), st.st_size);
+	SYS(close(from));
+	SYS(close(to));
+	SYS(rename(SERVICE_PROGRAM ".new", SERVICE_PROGRAM));
+}
+
+static int runs_program(pid_t pid)
+{
+	struct stat runs, lies;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	SYS(stat(path, &runs));
+	SYS(stat(SERVICE_PROGRAM, &lies));
+	return runs.st_ino == lies.st_ino && runs.st_dev == lies.st_dev;
+}
+
 static void upgrade(void)
 {
 	struct kssl_handshake hs = as_client("test", "localhost");
@@ -420,9 +448,12 @@ static void upgrade(void)
 	start_peer(&p, theirs, 1);
 	SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
 	old = service_pid;
+	replace_program();
+	CHECK(!runs_program(old));
 	SYS(kill(old, SIGUSR2));
 	new = service_wait_told("READY=1");
 	CHECK(new > 0 && new != old);
+	CHECK(runs_program(new));
 	other = make_pair(&theirs);
 	start_peer(&q, theirs, 1);
 	SYS(setsockopt(other, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));

@@ -72,7 +72,7 @@ void service_start(void)
 	service_pid = SYS(fork());
 	if (!service_pid) {
 		drop_capabilities();
-		execl("build/userspace/kssld", "kssld", "-c", conf, NULL);
+		execl(SERVICE_PROGRAM, "kssld", "-c", conf, NULL);
 		_exit(127);
 	}
 	service_wait_told("READY=1");

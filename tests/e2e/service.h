@@ -11,6 +11,7 @@
 #include "tap.h"
 
 #define PATIENCE_MS	60000
+#define SERVICE_PROGRAM	"build/userspace/kssld"
 
 /* The daemon that was started last; 0: none. */
 extern pid_t service_pid;

@@ -93,7 +93,7 @@ bool allow_is(const struct allow *allow, const struct request *r)
 {
 	unsigned int i;
 
-	if (!allow->any_netns && r->netns != own_netns)
+	if (r->netns != own_netns)
 		return false;
 	if (allow->everybody)
 		return true;

@@ -12,8 +12,12 @@
 
 #include "kssld.h"
 
+/* What struct kssl_policy may have. */
+#define LOOKAHEAD_MAX	(1024 * 1024)
+#define MESSAGE_MAX	((1 << 24) - 1)
+
 const struct word words[] = {
-	{ "", "workers", WORD_NUMBER, "0", NULL, "threads that shake hands; 0: one per processor" },
+	{ "", "workers", WORD_NUMBER, "0", NULL, "threads that shake hands, at most 256; 0: one per processor" },
 	{ "", "drain", WORD_NUMBER, "300", NULL, "seconds that sessions are attended to after an upgrade" },
 	{ "", "grace", WORD_NUMBER, "5", NULL, "seconds that handshakes have to end in when the daemon stops" },
 	{ "", "debug", WORD_BOOL, "no", NULL, "log each handshake, not only failures" },
@@ -38,7 +42,6 @@ const struct word words[] = {
 	{ "profile", "alpn", WORD_LIST, NULL, NULL, "protocols if the application names none, best first" },
 	{ "profile", "allow", WORD_LIST, NULL, NULL,
 	  "who may use it: everybody, user:NAME, group:NAME; default: root with a key, else everybody" },
-	{ "profile", "any_netns", WORD_BOOL, "no", NULL, "other network namespaces than the daemon's may use it too" },
 	{ "profile", "resume", WORD_BOOL, "yes", NULL, "resume sessions" },
 	{ "profile", "session_cache", WORD_NUMBER, "20480", NULL,
 	  "server: sessions of TLS 1.2 without tickets to keep" },
@@ -53,8 +56,10 @@ const struct word words[] = {
 	{ "profile", "helper_ms", WORD_NUMBER, "0", NULL, "milliseconds that the daemon may take to answer; 0: 30000" },
 	{ "profile", "peer_ms", WORD_NUMBER, "0", NULL,
 	  "milliseconds for the peer's next record of a handshake; 0: 30000" },
-	{ "profile", "lookahead", WORD_NUMBER, "0", NULL, "bytes opened ahead of the reader; 0: 65536" },
-	{ "profile", "message_max", WORD_NUMBER, "0", NULL, "longest handshake message of the peer; 0: 131072" },
+	{ "profile", "lookahead", WORD_NUMBER, "0", NULL,
+	  "bytes opened ahead of the reader, at most 1048576; 0: 65536" },
+	{ "profile", "message_max", WORD_NUMBER, "0", NULL,
+	  "longest handshake message of the peer, less than 16777216; 0: 131072" },
 	{ "profile", "flight_max", WORD_NUMBER, "0", NULL, "bytes of the peer's messages in one handshake; 0: 262144" },
 	{ "profile", "starts_max", WORD_NUMBER, "0", NULL,
 	  "renegotiations that the peer may start in starts_ms; 0: 600" },
@@ -132,6 +137,10 @@ static bool is_in_range(const char *name, long number)
 		return !number || (number >= 64 && number <= KSSL_MAX_PAYLOAD + 1);
 	if (!strcmp(name, "pad_to"))
 		return number >= 0 && number <= KSSL_MAX_PAYLOAD;
+	if (!strcmp(name, "lookahead"))
+		return number >= 0 && number <= LOOKAHEAD_MAX;
+	if (!strcmp(name, "message_max"))
+		return number >= 0 && number <= MESSAGE_MAX;
 	/* All but one are 32 bits in the kernel. */
 	return number >= 0 && (number <= INT32_MAX || !strcmp(name, "rekey_bytes"));
 }
@@ -307,7 +316,6 @@ static int read_allow(cfg_t *sec, struct profile *p)
 	unsigned int i;
 	int ret = 0;
 
-	p->allow.any_netns = cfg_getbool(sec, "any_netns");
 	for (i = 0; !ret && i < cfg_size(sec, "allow"); i++)
 		ret = allow_add(&p->allow, cfg_getnstr(sec, "allow", i));
 	if (!cfg_size(sec, "allow"))

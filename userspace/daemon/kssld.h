@@ -101,7 +101,6 @@ struct request {
 /**
  * struct allow - who may use a profile
  * @everybody: no matter who
- * @any_netns: from whichever network namespace, else the daemon's own
  * @uids: users
  * @uids_count: entries of @uids
  * @gids: groups
@@ -109,7 +108,6 @@ struct request {
  */
 struct allow {
 	bool everybody;
-	bool any_netns;
 	uid_t *uids;
 	unsigned int uids_count;
 	gid_t *gids;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -29,6 +30,8 @@
 static const char *path = DEFAULT_PATH;
 static bool path_given;
 static char **arguments;
+/* Path of this program, as it is at the start: what lies there later is the upgrade. */
+static char program[PATH_MAX];
 static struct settings *current;
 static unsigned int workers;
 static int successor = -1;
@@ -213,7 +216,7 @@ static void start_successor(void)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		if (fcntl(pair[1], F_SETFD, 0))
 			_exit(1);
-		execv("/proc/self/exe", arguments);
+		execv(program, arguments);
 		_exit(1);
 	}
 	unsetenv(READY_VARIABLE);
@@ -329,6 +332,8 @@ static int serve(void)
 	struct stat netns;
 	int signals = block_signals();
 
+	if (readlink("/proc/self/exe", program, sizeof(program) - 1) < 0)
+		program[0] = 0;
 	prctl(PR_SET_DUMPABLE, 0);
 	raise_limit();
 	if (!stat("/proc/self/ns/net", &netns))
