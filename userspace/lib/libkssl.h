@@ -5,7 +5,7 @@
  *	config = kssl_config_new();
  *	k = kssl_connect(fd, "www.example.org", config);
  *	... read(fd), write(fd), poll(fd), sendfile(fd) ...
- *	kssl_free(k); close(fd);
+ *	close(fd); kssl_free(k);
  *
  * The library does the handshake with OpenSSL, hands the keys to the kernel and
  * stays attached: renegotiations, KeyUpdates and tickets are answered by one
@@ -13,7 +13,8 @@
  *
  * Functions return 0 or a pointer on success; -errno, or NULL with errno set,
  * on failure.  kssl_error() has the sentence.  A struct kssl may be used by one
- * thread at a time besides the attendant; the socket itself by any number.
+ * thread at a time besides the attendant; the socket itself by any number.  After a
+ * fork() it is the parent's: in the child its functions give -ESRCH.
  */
 #ifndef LIBKSSL_H
 #define LIBKSSL_H
@@ -165,7 +166,7 @@ void kssl_refuse(int control, int err, const char *text);
 const char *kssl_error(const struct kssl *k);
 int kssl_is_established(const struct kssl *k);
 
-/* Event-loop mode: file descriptor to poll for POLLIN, and the work to do then.
+/* Event-loop mode: file descriptor to poll for POLLIN (else -1), and the work to do then.
  * kssl_attend() never blocks; 0 or -errno once the connection failed. */
 int kssl_fd(const struct kssl *k);
 int kssl_attend(struct kssl *k);
@@ -184,7 +185,8 @@ int kssl_attend(struct kssl *k);
  * stays that of the first handshake. */
 int kssl_renegotiate(struct kssl *k, int how);
 /* TLS 1.3: new sending key; with request, ask the peer for one as well. -EALREADY: not
- * now, because a message of the peer is not complete. */
+ * now, because a message of the peer is not complete. -EOPNOTSUPP: not in this version.
+ * -ENOTCONN: before the first handshake is done. -EPIPE: sending has ended. */
 int kssl_key_update(struct kssl *k, int request);
 /* Block until no handshake runs, at most ms milliseconds: 0, -ETIMEDOUT, or the error. */
 int kssl_wait(struct kssl *k, int ms);
@@ -202,8 +204,8 @@ SSL *kssl_ssl(const struct kssl *k);
 int kssl_status(const struct kssl *k, struct kssl_status *status);
 
 /* Leave: the connection lives on without a helper (struct kssl_status.orphan). Up to TLS
- * 1.2 renegotiations are refused from now on; in TLS 1.3 the kernel does KeyUpdates and
- * drops tickets; only what needs a certificate fails it. -EBUSY: a handshake runs, try
+ * 1.2 renegotiations are refused from now on, which in SSL 3.0 ends it; in TLS 1.3 the
+ * kernel does KeyUpdates and drops tickets; only what needs a certificate fails it. -EBUSY: a handshake runs, try
  * again later. Afterwards k knows what it knew, but does nothing (-ENOTCONN). Not to be
  * called by the callback. */
 int kssl_detach(struct kssl *k);
