@@ -314,6 +314,7 @@ static ssize_t control_read(struct kiocb *iocb, struct iov_iter *to)
 /* ---- write: a batch ---- */
 
 #define BATCH_KEYS	8
+#define STRUCT_MAX	4096	/* what a later struct kssl_error or kssl_session may be */
 
 /**
  * struct batch - a batch on its way from bytes to effect
@@ -375,7 +376,7 @@ static int next_op(const struct batch *b, size_t *pos, struct kssl_op *op, const
 	return 1;
 }
 
-/* As kssl_sockopt_copy(). */
+/* As kssl_sockopt_copy(), which wants more of the kernel than the batch's fuzzer has. */
 static int copy_payload(void *to, size_t known, const u8 *payload, size_t len)
 {
 	u32 size;
@@ -429,8 +430,11 @@ static void payload_bounds(const struct kssl_op *op, u32 *min, u32 *max)
 	case KSSL_OP_RAW:
 	case KSSL_OP_TX_KEY:
 	case KSSL_OP_RX_KEY:
+		break;
 	case KSSL_OP_FAIL:
 	case KSSL_OP_SESSION:
+		*min = sizeof(u32);
+		*max = STRUCT_MAX;
 		break;
 	case KSSL_OP_RECORD:
 		*max = KSSL_MAX_PAYLOAD;
@@ -608,8 +612,15 @@ static int stage_rx_key(struct batch *b)
 
 static int stage_session(struct batch *b, const u8 *payload, u32 len)
 {
-	struct kssl_session_info *session = kssl_session_new(payload, len);
+	struct kssl_session *told = kmalloc(sizeof(*told), GFP_KERNEL);
+	struct kssl_session_info *session;
+	int ret;
 
+	if (!told)
+		return -ENOMEM;
+	ret = copy_payload(told, sizeof(*told), payload, len);
+	session = ret ? ERR_PTR(ret) : kssl_session_new(told);
+	kfree(told);
 	if (IS_ERR(session))
 		return PTR_ERR(session);
 	kssl_session_free(b->session);

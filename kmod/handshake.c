@@ -330,29 +330,19 @@ static size_t add_string(char *to, const char *s, size_t size)
 
 /**
  * kssl_session_new() - keep what the helper tells of the session
- * @from: payload of KSSL_OP_SESSION
- * @len: its length
+ * @s: what it tells
  *
  * Most strings are short, and there may be many connections.
  *
  * Context: Process context.
- * Return: it, or %-EINVAL, %-E2BIG, %-ENOMEM.
+ * Return: it, or %-EINVAL, %-ENOMEM.
  */
-struct kssl_session_info *kssl_session_new(const u8 *from, size_t len)
+struct kssl_session_info *kssl_session_new(const struct kssl_session *s)
 {
 	struct kssl_session_info *info;
-	struct kssl_session *s = kzalloc(sizeof(*s), GFP_KERNEL);
-	int ret;
 
-	if (!s)
-		return ERR_PTR(-ENOMEM);
-	ret = kssl_sockopt_copy(s, sizeof(*s), KERNEL_SOCKPTR((void *)from), len);
-	if (!ret && s->end_point_len > sizeof(s->end_point))
-		ret = -EINVAL;
-	if (ret) {
-		kfree(s);
-		return ERR_PTR(ret);
-	}
+	if (s->end_point_len > sizeof(s->end_point))
+		return ERR_PTR(-EINVAL);
 	info = kzalloc(struct_size(info, strings, strnlen(s->profile, sizeof(s->profile)) +
 				   strnlen(s->name, sizeof(s->name)) +
 				   strnlen(s->alpn, sizeof(s->alpn)) + 3), GFP_KERNEL_ACCOUNT);
@@ -366,7 +356,6 @@ struct kssl_session_info *kssl_session_new(const u8 *from, size_t len)
 						     sizeof(s->name));
 		add_string(info->strings + info->alpn, s->alpn, sizeof(s->alpn));
 	}
-	kfree(s);
 	return info ? info : ERR_PTR(-ENOMEM);
 }
 

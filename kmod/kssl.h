@@ -508,7 +508,7 @@ void kssl_handshake_late(struct work_struct *work);
 int kssl_handshake_wait(struct sock *sk, int flags, bool again);
 int kssl_handshake_set(struct sock *sk, const struct kssl_handshake *h);
 int kssl_handshake_get(const struct kssl_sock *ctx);
-struct kssl_session_info *kssl_session_new(const u8 *from, size_t len);
+struct kssl_session_info *kssl_session_new(const struct kssl_session *s);
 void kssl_session_free(struct kssl_session_info *session);
 int kssl_session_fill(const struct kssl_sock *ctx, struct kssl_session *s);
 

@@ -109,6 +109,8 @@ static int name_of(int ret)
 		return -EBADMSG;
 	case -EPROTONOSUPPORT:
 		return -EINVAL;
+	case -ENOPKG:
+		return -ENOENT;
 	default:
 		return ret;
 	}
@@ -208,7 +210,7 @@ static struct kssl_epoch *make_epoch(const struct kssl_ktls *ktls, const struct 
 	memzero_explicit(&key, sizeof(key));
 	if (!IS_ERR(e))
 		e->any_type = true;
-	return e == ERR_PTR(-ENOPKG) ? ERR_PTR(-ENOENT) : e;
+	return e;
 }
 
 /* May the key follow the one before, and be beside that of the other direction? */
@@ -233,11 +235,9 @@ static int begin(struct kssl_sock *ctx, bool tx)
 	struct sock *sk = ctx->sk;
 
 	if (dir->epoch && dir->err)
-		return name_of(-dir->err);
-	if (tx && ctx->tx.dir.epoch)
-		return kssl_tx_seal_open(ctx);
-	if (!tx && ctx->rx.dir.epoch)
-		return 0;
+		return -dir->err;
+	if (dir->epoch)
+		return tx ? kssl_tx_seal_open(ctx) : 0;
 	/* A writer that sleeps inside TCP would go on in clear text. */
 	if (tx && sk->sk_write_pending)
 		return -EBUSY;
@@ -322,7 +322,7 @@ static int set_info(struct sock *sk, bool tx, sockptr_t optval, unsigned int opt
 out:
 	kssl_tx_leave(ctx);
 	memzero_explicit(&info, sizeof(info));
-	return ret;
+	return name_of(ret);
 }
 
 /* How things stand now, as one who goes on with the key elsewhere needs it. */

@@ -38,6 +38,13 @@ static int frame(struct kssl_sock *ctx, struct kssl_record_header *h)
 	return kssl_stream_available(ctx) >= rx->need;
 }
 
+/* Will TCP bring no more bytes?  Our own shutdown(SHUT_RD) does not stop it. */
+static bool ends(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_err) || sock_flag(sk, SOCK_DONE) ||
+	       READ_ONCE(sk->sk_state) == TCP_CLOSE;
+}
+
 static bool can_open(const struct kssl_sock *ctx)
 {
 	const struct kssl_rx *rx = &ctx->rx;
@@ -62,8 +69,7 @@ void kssl_rx_data_ready(struct sock *sk)
 
 	if (!ctx || !can_open(ctx))
 		return;
-	if (!ctx->rx.dir.closed && !frame(ctx, &h) && !(sk->sk_shutdown & RCV_SHUTDOWN) &&
-	    !tcp_epollin_ready(sk, INT_MAX))
+	if (!ctx->rx.dir.closed && !frame(ctx, &h) && !ends(sk) && !tcp_epollin_ready(sk, INT_MAX))
 		return;
 	ctx->rx.events++;
 	ctx->saved_data_ready(sk);
@@ -464,13 +470,6 @@ static const char *text_of(int err)
 	case EKEYEXPIRED:	return "the receiving key is used up";
 	default:		return "a record could not be opened";
 	}
-}
-
-/* Will TCP bring no more bytes?  Our own shutdown(SHUT_RD) does not stop it. */
-static bool ends(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_err) || sock_flag(sk, SOCK_DONE) ||
-	       READ_ONCE(sk->sk_state) == TCP_CLOSE;
 }
 
 /* Is a FIN an end, as the application asked for?  Not within a record or a handshake. */

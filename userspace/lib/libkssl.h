@@ -205,8 +205,8 @@ int kssl_status(const struct kssl *k, struct kssl_status *status);
 
 /* Leave: the connection lives on without a helper (struct kssl_status.orphan). Up to TLS
  * 1.2 renegotiations are refused from now on, which in SSL 3.0 ends it; in TLS 1.3 the
- * kernel does KeyUpdates and drops tickets; only what needs a certificate fails it. -EBUSY: a handshake runs, try
- * again later. Afterwards k knows what it knew, but does nothing (-ENOTCONN). Not to be
+ * kernel does KeyUpdates and drops tickets; only what needs a certificate fails it.
+ * -EBUSY: a handshake runs, try again later. Afterwards k knows what it knew, but does nothing (-ENOTCONN). Not to be
  * called by the callback. */
 int kssl_detach(struct kssl *k);
 

@@ -21,8 +21,8 @@
  * one is taken as if the rest were zero.  What differs says so.
  *
  * Errors of read, write, poll and SO_ERROR on the socket, and the fatal alert
- * that goes to the peer with them (RFC 8446 6.2, RFC 5246 7.2.2).  None goes out before
- * there is a sending key, nor where something else has written to the stream; a message
+ * that goes to the peer with them (RFC 8446 6.2, RFC 5246 7.2.2).  None goes out where
+ * something else has written to the stream, nor where nobody shook hands in time; a message
  * that is malformed in itself gets decode_error (50) or illegal_parameter (47) for EPROTO:
  *
  *   errno          cause                                     alert sent
@@ -452,7 +452,7 @@ struct kssl_policy {
  *
  * get tells how the handshake stands: 0 it is done, EINPROGRESS, or the positive errno
  * it failed with.  ENOTCONN: not begun.
- *   EINVAL	malformed; a client without a name; another than the one in progress
+ *   EINVAL	malformed; a client without a name; another than before
  *   EBADFD	bytes have been sent or read before (see KSSL_HANDSHAKE_AFTER_PLAINTEXT),
  *		or, for a client, received
  *   EBUSY	the socket has keys, or a control file

@@ -95,7 +95,7 @@ static int op_verdict(const struct kssl_op *op, const u8 *payload, bool last, un
 	case KSSL_OP_RESULT:
 		return op->type || op->len != sizeof(struct kssl_result) ? -EINVAL : 0;
 	case KSSL_OP_SESSION:
-		return op->type || !op->len ? -EINVAL : 0;
+		return op->type || op->len < 4 || op->len > 4096 ? -EINVAL : 0;
 	case KSSL_OP_PEER_CHAIN:
 		return op->type || op->len > 65536 ? -EINVAL : 0;
 	case KSSL_OP_EXPORTER:
