@@ -203,7 +203,7 @@ build/tests/e2e/kssl-ctl-%: include/uapi/linux/kssl.h $(ctl_objects) $(genl_obje
 
 build/tests/ktls/front: build/tests/ktls/front.o
 	$(say) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -lcrypto
 
 # Built as the kernel's own Makefile does; replaced only if it is another one, for somebody may be copying it.
 build/tests/ktls/tls: always

@@ -64,6 +64,12 @@ static struct connection *find(struct capture *c, int port)
 	return n;
 }
 
+/* A client's port may serve again. */
+static int begins_another(const struct flow *flow, const struct segment *s)
+{
+	return s->flags & SEGMENT_SYN && flow->has_base && flow->base != s->seq + 1;
+}
+
 static void take_tcp(struct capture *c, const uint8_t *packet, size_t len)
 {
 	const struct tcphdr *tcp = (const void *)packet;
@@ -77,18 +83,18 @@ static void take_tcp(struct capture *c, const uint8_t *packet, size_t len)
 	header = 4 * tcp->doff;
 	to_server = ntohs(tcp->dest) == c->port;
 	port = ntohs(to_server ? tcp->source : tcp->dest);
+	s = (struct segment) {
+		.seq = ntohl(tcp->seq), .ack = ntohl(tcp->ack_seq), .flags = packet[13],
+		.data = packet + header, .len = len - header,
+	};
 	n = find(c, port);
-	if (!n) {
+	if (!n || begins_another(&n->flows[!to_server], &s)) {
 		n = calloc(1, sizeof(*n));
 		CHECK(n);
 		n->port = port;
 		n->next = c->connections;
 		c->connections = n;
 	}
-	s = (struct segment) {
-		.seq = ntohl(tcp->seq), .ack = ntohl(tcp->ack_seq), .flags = packet[13],
-		.data = packet + header, .len = len - header,
-	};
 	flow_take(&n->flows[!to_server], &n->flows[to_server], &s, ++c->ticks);
 	if (s.flags & (SEGMENT_FIN | SEGMENT_RST))
 		pthread_cond_broadcast(&c->changed);

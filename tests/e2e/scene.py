@@ -38,6 +38,22 @@ def check(condition, text):
 
 # --- the wire
 
+class Stream:
+    """One direction of a connection."""
+
+    def __init__(self, start):
+        self.start = start
+        self.segments = []
+        self.cut = False        # a reset has ended it
+
+    def join(self):
+        data = bytearray()
+        for at, part in sorted(((seq - self.start) & 0xffffffff, part) for seq, part in self.segments):
+            check(at <= len(data), "the capture has a gap")
+            data[at:at + len(part)] = part
+        return bytes(data)
+
+
 class Capture:
     """Both directions of every connection to or from a port, as a packet socket sees them on the loopback."""
 
@@ -45,9 +61,9 @@ class Capture:
 
     def __init__(self, port):
         self.port = port
-        self.segments = {}
-        self.starts = {}
-        self.reset = set()
+        # Those of the same two ports one after another, for a client's port may serve again.
+        self.streams = {}
+        self.error = None
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(3))
         self.sock.setsockopt(socket.SOL_SOCKET, 33, 128 << 20)      # SO_RCVBUFFORCE
         self.sock.bind(("lo", 0))
@@ -55,52 +71,56 @@ class Capture:
         self.thread.start()
 
     def read(self):
-        while True:
-            packet, where = self.sock.recvfrom(1 << 17)
-            if where[2] != socket.PACKET_OUTGOING:
-                continue
-            if where[1] == 0x0800:
-                protocol, at = packet[9], (packet[0] & 15) * 4
-                end = struct.unpack_from("!H", packet, 2)[0] or len(packet)
-            elif where[1] == 0x86dd:
-                protocol, at = packet[6], 40
-                end = 40 + struct.unpack_from("!H", packet, 4)[0] if packet[4:6] != b"\0\0" else len(packet)
-            else:
-                continue
-            if protocol == socket.IPPROTO_UDP and packet[at + 8:end] == self.STOP:
-                return
-            if protocol == socket.IPPROTO_TCP:
-                self.take(packet[at:end])
+        try:
+            while self.take_packet(*self.sock.recvfrom(1 << 17)):
+                pass
+        except Exception as e:
+            self.error = e
+
+    def take_packet(self, packet, where):
+        if where[2] != socket.PACKET_OUTGOING:
+            return True
+        if where[1] == 0x0800:
+            protocol, at = packet[9], (packet[0] & 15) * 4
+            end = struct.unpack_from("!H", packet, 2)[0] or len(packet)
+        elif where[1] == 0x86dd:
+            protocol, at = packet[6], 40
+            end = 40 + struct.unpack_from("!H", packet, 4)[0] if packet[4:6] != b"\0\0" else len(packet)
+        else:
+            return True
+        if protocol == socket.IPPROTO_TCP:
+            self.take(packet[at:end])
+        return protocol != socket.IPPROTO_UDP or packet[at + 8:end] != self.STOP
 
     def take(self, segment):
         source, dest, seq = struct.unpack_from("!HHI", segment)
         if self.port not in (source, dest):
             return
+        ours = self.streams.setdefault((source, dest), [])
         if segment[13] & 2:
-            self.starts[source, dest] = seq + 1 & 0xffffffff
+            start = seq + 1 & 0xffffffff
+            if not ours or ours[-1].start != start:
+                ours.append(Stream(start))
         if segment[13] & 4:
-            self.reset |= {(source, dest), (dest, source)}
+            for way in (source, dest), (dest, source):
+                for stream in self.streams.get(way, [])[-1:]:
+                    stream.cut = True
         data = segment[(segment[12] >> 4) * 4:]
         if data:
-            self.segments.setdefault((source, dest), []).append((seq, data))
+            check(ours, "the capture has not seen how a connection began")
+            ours[-1].segments.append((seq, data))
 
     def stop(self):
-        """Streams by (source, destination), and whether a reset has ended them."""
+        """What went over the wire in each direction of each connection, and whether a reset has ended it."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.sendto(self.STOP, ("127.0.0.1", 9))
         self.thread.join()
         lost = struct.unpack("II", self.sock.getsockopt(263, 6, 8))[1]       # PACKET_STATISTICS
         self.sock.close()
+        check(not self.error, f"the capture has failed: {self.error!r}")
         check(not lost, f"the capture lost {lost} packets")
-        return {key: (self.join(key, parts), key in self.reset) for key, parts in self.segments.items()}
-
-    def join(self, key, parts):
-        stream = bytearray()
-        check(key in self.starts, "the capture has not seen how a connection began")
-        for at, data in sorted(((seq - self.starts[key]) & 0xffffffff, data) for seq, data in parts):
-            check(at <= len(stream), "the capture has a gap")
-            stream[at:at + len(data)] = data
-        return bytes(stream)
+        return [(stream.join(), stream.cut) for streams in self.streams.values() for stream in streams
+                if stream.segments]
 
 
 def records(stream, cut):
@@ -121,7 +141,7 @@ def records(stream, cut):
 
 def check_wire(streams, least):
     total = 0
-    for stream, cut in streams.values():
+    for stream, cut in streams:
         check(SECRET not in stream, "the secret is on the wire")
         types = records(stream, cut)
         check(types[0] == 22, "a stream does not begin with a handshake")
@@ -132,7 +152,7 @@ def check_wire(streams, least):
 
 def check_no_data(streams):
     """Of application data nothing, in whatever form."""
-    for stream, cut in streams.values():
+    for stream, cut in streams:
         check(SECRET not in stream, "the secret is on the wire")
         check(b"GET " not in stream, "the request is on the wire")
         records(stream, cut)
@@ -251,9 +271,9 @@ def run_test(number, name, test):
         print(f"ok {number} - {name}")
         good = True
     except (Failed, subprocess.TimeoutExpired, OSError, ValueError) as e:
-        print(f"not ok {number} - {name}")
-        print(f"# {e}")
+        print(f"# {type(e).__name__}: {e}")
         print_logs()
+        print(f"not ok {number} - {name}")
         good = False
     stop_all()
     sys.stdout.flush()

@@ -9,6 +9,7 @@
 #include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -301,6 +302,43 @@ static bool shut_read(struct pair *p)
 	return true;
 }
 
+/* Records of TLS 1.2 without content, numbers @first on, under what set_key(.., @seed) gives, as from another implementation. */
+static bool send_empties(int fd, unsigned char seed, int first, int count)
+{
+	struct tls12_crypto_info_aes_gcm_128 info = make_info(TLS_1_2_VERSION, seed);
+	EVP_CIPHER_CTX *evp = EVP_CIPHER_CTX_new();
+	bool ok = evp;
+	int i, n;
+
+	for (i = first; ok && i < first + count; i++) {
+		unsigned char record[5 + 8 + 16] = { DATA, 3, 3, 0, 8 + 16, [12] = i };
+		unsigned char aad[13] = { [7] = i, DATA, 3, 3 }, nonce[12];
+
+		memcpy(nonce, info.salt, 4);
+		memcpy(nonce + 4, record + 5, 8);
+		ok = EVP_EncryptInit_ex(evp, EVP_aes_128_gcm(), NULL, info.key, nonce) &&
+		     EVP_EncryptUpdate(evp, NULL, &n, aad, sizeof(aad)) && EVP_EncryptFinal_ex(evp, NULL, &n) &&
+		     EVP_CIPHER_CTX_ctrl(evp, EVP_CTRL_AEAD_GET_TAG, 16, record + 13) &&
+		     send(fd, record, sizeof(record), 0) == sizeof(record);
+	}
+	EVP_CIPHER_CTX_free(evp);
+	return ok;
+}
+
+/* kssl's: what is only work and no data ends, and what came before can be read. */
+static bool no_content(struct pair *p)
+{
+	char buf[10];
+
+	CHECK(!set_key(p->b, TLS_RX, TLS_1_2_VERSION, 6));
+	CHECK(send_empties(p->a, 6, 0, 32));
+	CHECK(settle(p->a));
+	CHECK(recv(p->b, buf, sizeof(buf), MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	CHECK(send_empties(p->a, 6, 32, 1));
+	CHECK(recv(p->b, buf, sizeof(buf), 0) < 0 && errno == EBADMSG);
+	return true;
+}
+
 /* A read of no bytes waits for none. */
 static bool read_nothing(struct pair *p)
 {
@@ -427,6 +465,7 @@ static const struct {
 	{ "last_number", last_number, true },
 	{ "between", between, false },
 	{ "shut_read", shut_read, false },
+	{ "no_content", no_content, true },
 	{ "read_nothing", read_nothing, false },
 	{ "error_queue", error_queue, false },
 	{ "told_once", told_once, true },
