@@ -31,8 +31,8 @@ static void load(const char *how)
 #define ALL	-1
 
 /*
- * Call @check for each old row that is @locked or not, CBC with encrypt-then-MAC too; for check number @t for our share of
- * them.
+ * Call @check for each old row that is @locked or not, CBC with encrypt-then-MAC too; if it has a number, @t, for our
+ * share of them.
  */
 static void for_each(int locked, int t, void (*check)(void))
 {

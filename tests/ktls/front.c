@@ -302,7 +302,7 @@ static bool shut_read(struct pair *p)
 	return true;
 }
 
-/* Records of TLS 1.2 without content, numbers @first on, under what set_key(.., @seed) gives, as from another implementation. */
+/* Records of TLS 1.2 without content, numbers @first on, under the key of set_key(.., @seed). */
 static bool send_empties(int fd, unsigned char seed, int first, int count)
 {
 	struct tls12_crypto_info_aes_gcm_128 info = make_info(TLS_1_2_VERSION, seed);
