@@ -12,8 +12,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "cipher.h"
 #include "../share.h"
+#include "cipher.h"
 #include "conn.h"
 #include "tap.h"
 

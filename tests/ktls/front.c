@@ -325,7 +325,7 @@ static bool send_empties(int fd, unsigned char seed, int first, int count)
 	return ok;
 }
 
-/* kssl's: what is only work and no data ends, and what came before can be read. */
+/* kssl's: a peer may not make work for ever that is no data. */
 static bool no_content(struct pair *p)
 {
 	char buf[10];
