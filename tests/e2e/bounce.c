@@ -311,7 +311,9 @@ static void rekey(const struct kssl_policy *policy, int by_kernel)
 	kssl_config_set_kernel_key_update(config, by_kernel);
 	GIVES(kssl_config_set_policy(config, policy), 0);
 	link_open(&l, &setup, config);
-	move_much();
+	do
+		move_much();
+	while (link_status(&l).tx.epoch < 3);
 	link_wait(&l, is_13() ? KSSL_EVENT_KEY_UPDATE : KSSL_EVENT_RENEGOTIATED, ANYBODY, 2);
 	/* Enough for now. */
 	GIVES(kssl_set_policy(l.k, NULL), 0);
@@ -393,7 +395,8 @@ static void renegotiate_with_stopped_peer(int require)
 	check_all(1, 1);
 	SYS(kill(l.peer.pid, SIGSTOP));
 	GIVES(kssl_renegotiate(l.k, KSSL_RENEG_REQUEST_CERT), 0);
-	EQ(link_status(&l).waits, require ? KSSL_WAITS_PEER : 0);
+	/* As long as it may wait. */
+	CHECK(link_status(&l).waits == (require ? KSSL_WAITS_PEER : 0) || link_error(&l).err == ETIMEDOUT);
 }
 
 static void unanswered(void)

@@ -75,9 +75,11 @@ static void begin(int by_peer)
 
 static void go_to(const struct step *step, int by_peer)
 {
+	const unsigned int before = link_count(&l, KSSL_EVENT_RENEGOTIATED, by_peer);
+
 	set_mind(step);
 	begin(by_peer);
-	link_wait(&l, KSSL_EVENT_RENEGOTIATED, by_peer, 1 + link_count(&l, KSSL_EVENT_RENEGOTIATED, by_peer));
+	link_wait(&l, KSSL_EVENT_RENEGOTIATED, by_peer, before + 1);
 	note("%s", l.events[l.events_count - 1].text);
 	keys++;
 	check_step(step);

@@ -75,7 +75,7 @@ static void asked_and_none(void)
 }
 
 /* Our handshake fails with @alert, no key came into the kernel, and the peer heard of it. */
-static void check_refused(struct kssl_config *config, const char *name, int alert)
+static void check_refusal(struct kssl_config *config, const char *name, int alert)
 {
 	struct kssl_status st;
 	struct kssl_error error;
@@ -102,6 +102,11 @@ static void check_refused(struct kssl_config *config, const char *name, int aler
 		/* A server of TLS 1.3 does not take an alert before it was sent encrypted. */
 		peer_wait(&l.peer, is_13() && !v->server ? "Error in handshake" : "alert");
 	}
+}
+
+static void check_refused(struct kssl_config *config, const char *name, int alert)
+{
+	check_refusal(config, name, alert);
 	close(l.fd);
 	peer_kill(&l.peer);
 }
@@ -233,9 +238,11 @@ static void refuse_server(struct kssl_config *config, const char *name, int aler
 	setup.options[0] = NULL;	/* no echo: what it says matters */
 	link_tcp(&l, &setup);
 	EQ(pthread_create(&writer, NULL, write_early, NULL), 0);
-	check_refused(config, name, alert);
+	check_refusal(config, name, alert);
 	pthread_join(writer, NULL);
 	CHECK(written < 0);
+	close(l.fd);
+	peer_kill(&l.peer);
 }
 
 static void wrong_name(void)

@@ -373,20 +373,22 @@ static void resumption(void)
 {
 	struct kssl_handshake hs = as_client("test", "localhost");
 	struct sockaddr_in sa;
-	int listener, fd, i;
+	int listener, fd, i, resumed;
 	struct peer p;
 
 	set_up();
 	/* A session belongs to a port. */
 	listener = listen_on(&sa);
 	SYS(listen(listener, 1));
-	for (i = 0; i < 2; i++) {
+	/* Data may be there before the daemon has put the ticket away which came with it. */
+	for (i = 0, resumed = 0; !resumed; i++) {
 		fd = connect_to(&sa);
 		set_ulp(fd);
 		start_peer(&p, SYS(accept(listener, NULL, NULL)), 1);
 		SYS(setsockopt(fd, SOL_KSSL, KSSL_HANDSHAKE, &hs, sizeof(hs)));
 		echo(fd, "hello");
-		EQ(session_of(fd).flags & KSSL_SESSION_RESUMED, i ? KSSL_SESSION_RESUMED : 0);
+		resumed = !!(session_of(fd).flags & KSSL_SESSION_RESUMED);
+		CHECK(i || !resumed);
 		EQ(session_of(fd).flags & KSSL_SESSION_VERIFIED, KSSL_SESSION_VERIFIED);
 		close(fd);
 		pthread_join(p.thread, NULL);
@@ -398,13 +400,13 @@ static void resumption(void)
 /* OpenSSL answers with the next data that it sends. */
 static void key_update(int fd)
 {
-	int how = KSSL_RENEG_RESUME, state = EINPROGRESS, tries;
+	int how = KSSL_RENEG_RESUME, state = EINPROGRESS;
 	socklen_t len = sizeof(state);
 
 	SYS(fcntl(fd, F_SETFL, O_NONBLOCK));
 	FAILS(setsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &how, sizeof(how)), EINPROGRESS);
 	SYS(fcntl(fd, F_SETFL, 0));
-	for (tries = 0; state == EINPROGRESS && tries < 100; tries++) {
+	while (state == EINPROGRESS) {
 		echo(fd, "a new key");
 		SYS(getsockopt(fd, SOL_KSSL, KSSL_RENEGOTIATE, &state, &len));
 	}

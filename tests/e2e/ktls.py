@@ -82,7 +82,9 @@ def openssl_sendfile(version, port):
 def both_ends(version, port, program="openssl"):
     with kernel_does(2, len(BODY), received_30(version, len(BODY)) if program == "openssl" else len(BODY)):
         with open(f"{WORK}/got", "wb") as got:
-            p = s_server(port, version, "-quiet", "-naccept", "1", program=program, stdout=got, stdin=subprocess.PIPE)
+            # s_client does not wait for tickets when it closes, and TCP would drop what is on its way.
+            p = s_server(port, version, "-quiet", "-naccept", "1", "-num_tickets", "0", program=program, stdout=got,
+                         stdin=subprocess.PIPE)
             capture = Capture(port)
             finish(*s_client(port, version, "-no_ign_eof", program=program), input=BODY, env=ENV)
             p.wait(PATIENCE)
@@ -91,13 +93,14 @@ def both_ends(version, port, program="openssl"):
 
 
 def s_time(version, port):
-    with kernel_does(2, 2 * len(BODY), received_30(version, 2 * len(BODY))):
+    # On a busy machine there may be time for one connection only.
+    with kernel_does(2, len(BODY), received_30(version, len(BODY))):
         s_server(port, version, "-HTTP", "-http_server_binmode", cwd=f"{WORK}/www")
         capture = Capture(port)
         said = finish("openssl", "s_time", "-connect", f"localhost:{port}", "-www", "/page", "-new", "-time", "3",
                       option(version), "-CAfile", f"{CERTS}/ca.crt", env=ENV).stdout.decode()
         print("# " + said.strip().replace("\n", "\n# "))
-    return capture, 2 * len(BODY)
+    return capture, len(BODY)
 
 
 def epochs():
@@ -147,6 +150,12 @@ TESTS |= {
 }
 
 
+def reload(*parameters):
+    # Sockets go some time after both ends have closed.
+    wait_for(lambda: subprocess.run(["rmmod", "kssl"]).returncode == 0, "the module can be unloaded")
+    finish("modprobe", "kssl", *parameters)
+
+
 @contextlib.contextmanager
 def front():
     """Within, kssl is in place of tls.ko."""
@@ -154,11 +163,9 @@ def front():
         f.write("openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nOptions = KTLS\n")
     with open(f"{WORK}/www/page", "wb") as f:
         f.write(f"HTTP/1.0 200 ok\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY)
-    for argv in ("rmmod", "kssl"), ("modprobe", "kssl", "ktls=1"):
-        finish(*argv)
+    reload("ktls=1")
     yield
-    for argv in ("rmmod", "kssl"), ("modprobe", "kssl"):
-        finish(*argv)
+    reload()
 
 
 run_tests(TESTS, front)

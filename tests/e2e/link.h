@@ -132,8 +132,11 @@ void link_close(struct link *l);
 
 /* Move so many bytes more, both ways at once. An echo sends @up back, then @down is not asked. */
 void link_move(struct link *l, uint64_t up, uint64_t down);
-/* Likewise, but nothing is read from our socket: until @up has arrived and the peer can send no more. */
-void link_move_unread(struct link *l, uint64_t up, uint64_t down);
+/*
+ * Likewise, but nothing is read from our socket: until @up has arrived, more than @stuck (> 0) is under way to us, and
+ * the peer can send no more.
+ */
+void link_move_unread(struct link *l, uint64_t up, uint64_t down, uint64_t stuck);
 /* In the next link_move(), after so many bytes sent and received together, call @then. */
 void link_at(struct link *l, uint64_t bytes, void (*then)(struct link *l));
 /* Send something that is not data, such as a command to gnutls-serv. */

@@ -81,9 +81,10 @@ def redis(port):
 
 
 def socat_client(port):
+    # Tickets that come when socat has shut its socket down in both directions would have TCP drop what is on its way.
     with open(f"{WORK}/got", "wb") as got:
-        p = server(port, "openssl", "s_server", "-quiet", "-accept", str(port), "-naccept", "1", "-cert",
-                   f"{CERTS}/ecdsa.crt", "-key", f"{CERTS}/ecdsa.key", stdout=got, stdin=subprocess.PIPE)
+        p = server(port, "openssl", "s_server", "-quiet", "-accept", str(port), "-naccept", "1", "-num_tickets",
+                   "0", "-cert", f"{CERTS}/ecdsa.crt", "-key", f"{CERTS}/ecdsa.key", stdout=got, stdin=subprocess.PIPE)
         capture = Capture(port)
         finish(*connecting(port), "socat", "-u", f"OPEN:{WORK}/www/body", f"TCP:localhost:{port}")
         p.wait(PATIENCE)

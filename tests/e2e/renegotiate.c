@@ -284,7 +284,11 @@ static void load(const char *how)
 	char command[64];
 
 	snprintf(command, sizeof(command), "modprobe kssl %s", how);
-	SYS(syscall(SYS_delete_module, "kssl", 0));
+	/* Sockets go some time after both ends have closed. */
+	while (syscall(SYS_delete_module, "kssl", O_NONBLOCK)) {
+		EQ(errno, EWOULDBLOCK);
+		usleep(20000);
+	}
 	EQ(system(command), 0);
 }
 
