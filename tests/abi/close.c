@@ -243,6 +243,7 @@ static void data_after_notify(void)
 	peer_send_alert(&c.peer, WARNING, CLOSE_NOTIFY);
 	peer_send_pattern(&c.peer, 0, 50000, 16384);
 	peer_write(&c.peer, "rubbish", 7);
+	peer_settle(&c.peer);
 	expect_typed(c.fd, ALERT, "\1\0", 2);
 	EQ(SYS(recv(c.fd, &byte, 1, 0)), 0);
 	EQ(error_of(c.fd).err, 0);

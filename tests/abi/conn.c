@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -406,18 +407,28 @@ size_t send_until_full(int fd, size_t at)
 	}
 }
 
+/* Is the peer's window shut, and nothing under way that could open it? */
+static int is_stuck(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+	int all, unsent;
+
+	SYS(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
+	SYS(ioctl(fd, SIOCOUTQNSD, &unsent));
+	SYS(ioctl(fd, SIOCOUTQ, &all));
+	return !info.tcpi_snd_wnd && unsent > 0 && all == unsent;
+}
+
 size_t send_until_stuck(int fd)
 {
-	size_t sent = 0;
-	int still = 0;
+	size_t sent = 0, n;
 
-	while (still < 5) {
-		size_t n = send_until_full(fd, sent);
-
-		sent += n;
-		still = n ? 0 : still + 1;
+	do {
 		usleep(10000);
-	}
+		n = send_until_full(fd, sent);
+		sent += n;
+	} while (n || !is_stuck(fd));
 	return sent;
 }
 

@@ -524,6 +524,7 @@ static void alert_survives_close(void)
 	record[len - 1] ^= 1;
 	peer_write(&c.peer, record, len);
 	peer_send_pattern(&c.peer, 0, 1000, 100);
+	peer_settle(&c.peer);
 	FAILS(recv(c.fd, &byte, 1, 0), EBADMSG);
 	close(c.fd);
 	peer_expect_alert(&c.peer, FATAL, BAD_RECORD_MAC);

@@ -112,8 +112,8 @@ static void many_with_data(void)
 	open_updates(&c);
 	t = start(read_all, &c);
 	for (i = 0; i < 100; i++) {
-		peer_send_pattern(&c.peer, i * 1000, 1000, 300);
 		peer_send_update(&c.peer, i % 3 ? UPDATE_NOT_REQUESTED : UPDATE_REQUESTED);
+		peer_send_pattern(&c.peer, i * 1000, 1000, 300);
 	}
 	finish(t);
 	send_pattern(c.fd, 0, 1000);

@@ -80,6 +80,7 @@ static void receive_timeout(void)
 	check_pattern(data, 0, 100);
 	FAILS(recv(c.fd, data, 1, MSG_PEEK), EAGAIN);
 	peer_send_pattern(&c.peer, 100, 100, 50);
+	peer_settle(&c.peer);
 	recv_pattern(c.fd, 100, 100);
 }
 

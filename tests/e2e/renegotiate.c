@@ -7,6 +7,7 @@
  * With E2E_LEGACY set it is run with an OpenSSL that has SSL 3.0, 3DES and RC4, see
  * tests/vm/legacy-openssl, and shows those, with the module unlocked.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

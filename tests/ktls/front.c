@@ -131,8 +131,12 @@ static int recv_typed(int fd, void *data, size_t len, ssize_t *got, int *flags)
 
 static short ready(int fd, short events)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
+	struct pollfd pfd = { .fd = fd, .events = events & POLLIN ? POLLIN : events };
 
+	/* There may be room before what was sent has come. */
+	if (poll(&pfd, 1, 10000) != 1)
+		return 0;
+	pfd.events = events;
 	return poll(&pfd, 1, 10000) == 1 ? pfd.revents : 0;
 }
 
