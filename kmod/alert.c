@@ -230,7 +230,7 @@ int kssl_alert_send_requested(struct kssl_sock *ctx)
 	if (desc != KSSL_ALERT_CLOSE_NOTIFY) {
 		/* Bytes the application left open are not worth more than the alert. */
 		kssl_buf_free(tx->open);
-		kssl_tx_set_open(tx, NULL);
+		kssl_tx_set_open(ctx, NULL);
 		ret = kssl_alert_send(ctx, KSSL_ALERT_FATAL, desc);
 	} else if (!tx->dir.err && !tx->dir.plain) {
 		ret = kssl_tx_seal_open(ctx);

@@ -189,8 +189,9 @@ void kssl_control_clock(struct work_struct *work)
 					     helper_clock);
 	struct sock *sk = ctx->sk;
 
-	lock_sock(sk);
-	/* It may have answered, and owe the next answer, while we waited for the lock. */
+	if (!kssl_sock_trylock(ctx, work))
+		return;
+	/* It may have answered, and owe the next answer, before we had the lock. */
 	if (ctx->helper_due && time_after_eq(jiffies, ctx->helper_deadline))
 		kssl_fail(ctx, ETIMEDOUT, KSSL_WHO_HELPER, KSSL_ALERT_INTERNAL_ERROR,
 			  "the helper did not answer a handshake message in time");

@@ -174,7 +174,8 @@ void kssl_handshake_late(struct work_struct *work)
 					     handshake_clock);
 	struct sock *sk = ctx->sk;
 
-	lock_sock(sk);
+	if (!kssl_sock_trylock(ctx, work))
+		return;
 	if (ctx->counted && time_after_eq(jiffies, ctx->handshake_deadline))
 		kssl_fail(ctx, ETIMEDOUT,
 			  ctx->waiting ? KSSL_WHO_HELPER : KSSL_WHO_PEER, KSSL_ALERT_NONE,

@@ -333,6 +333,7 @@ struct kssl_sock {
 	bool had_helper;
 	bool etm;			/* encrypt-then-MAC was ever in use (RFC 7366 3.1) */
 	bool closing;			/* no work may be queued any more */
+	u8 put_off;			/* works that found the socket owned, see kssl_sock_trylock() */
 	bool reported;			/* sk_err was set for our error */
 	bool orphan;			/* the helper is gone and the connection lives */
 	bool helper_due;		/* the helper owes an answer ... */
@@ -436,11 +437,15 @@ static inline void kssl_mem_uncharge(struct sock *sk, unsigned int size)
 	sk_mem_uncharge(sk, size);
 }
 
-/* Caller holds tx.lock. */
-static inline void kssl_tx_set_open(struct kssl_tx *tx, struct kssl_buf *buf)
+/* Caller holds tx.lock and the socket lock. */
+static inline void kssl_tx_set_open(struct kssl_sock *ctx, struct kssl_buf *buf)
 {
+	struct kssl_tx *tx = &ctx->tx;
+
+	kssl_mem_uncharge(ctx->sk, tx->open_bytes);
 	tx->open = buf;
 	WRITE_ONCE(tx->open_bytes, buf ? buf->payload_len : 0);
+	kssl_mem_charge(ctx->sk, tx->open_bytes, SK_MEM_SEND);
 }
 
 /* Is the peer's next handshake message looked for? Caller holds the socket lock. */
@@ -472,6 +477,7 @@ void kssl_sock_wake(struct kssl_sock *ctx);
 void kssl_sock_report(struct kssl_sock *ctx);
 void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
 void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
+bool kssl_sock_trylock(struct kssl_sock *ctx, struct work_struct *work);
 void kssl_sock_detach(struct kssl_sock *ctx);
 void kssl_sock_set_up(struct kssl_sock *ctx, const struct kssl_setup *setup);
 int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_setup *setup);
@@ -579,6 +585,7 @@ int kssl_tx_flush(struct kssl_sock *ctx);
 void kssl_tx_begin(struct kssl_sock *ctx);
 void kssl_tx_write_space(struct sock *sk);
 void kssl_tx_work(struct work_struct *work);
+void kssl_tx_let_out(struct kssl_sock *ctx);
 void kssl_tx_free(struct kssl_sock *ctx);
 
 /* stream.c */

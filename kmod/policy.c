@@ -228,7 +228,8 @@ void kssl_policy_key_old(struct work_struct *work)
 					     rekey_clock);
 	struct sock *sk = ctx->sk;
 
-	lock_sock(sk);
+	if (!kssl_sock_trylock(ctx, work))
+		return;
 	if (ctx->policy.rekey_ms) {
 		ctx->rekey |= KSSL_REKEY_TIME;
 		ctx->rekey_request = true;
@@ -326,7 +327,8 @@ void kssl_policy_peer_late(struct work_struct *work)
 					     peer_clock);
 	struct sock *sk = ctx->sk;
 
-	lock_sock(sk);
+	if (!kssl_sock_trylock(ctx, work))
+		return;
 	/* Its message may be here already, and have waited for memory or for us. */
 	kssl_rx_pump(ctx, 1);
 	kssl_policy_clock(ctx);

@@ -111,7 +111,7 @@ static void reader_leaves(struct kssl_sock *ctx)
 static void let_alert_out(struct kssl_sock *ctx)
 {
 	if (READ_ONCE(ctx->rx.dir.err) && !READ_ONCE(ctx->reported))
-		flush_delayed_work(&ctx->tx.work);
+		kssl_tx_let_out(ctx);
 }
 
 /* Tell an unattended reader the content type; -EIO: a control record and no room. */

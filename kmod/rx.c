@@ -479,6 +479,18 @@ static bool may_just_end(struct kssl_sock *ctx)
 	       !kssl_sock_in_handshake(ctx) && !kssl_stream_available(ctx);
 }
 
+/*
+ * Is there more that came before the end, which an answer, a key, or whoever reads what
+ * is before it, makes readable?
+ */
+static bool has_rest(struct kssl_sock *ctx)
+{
+	const struct kssl_rx *rx = &ctx->rx;
+
+	return (rx->need_key || rx->control_queued || (rx->held && rx->established)) &&
+	       kssl_stream_available(ctx);
+}
+
 /* No whole record: is it because there will be none? */
 static void check_end(struct kssl_sock *ctx)
 {
@@ -530,7 +542,7 @@ int kssl_rx_next(struct kssl_sock *ctx)
 			return ret;
 	}
 	if (!can_open(ctx)) {
-		if (sk->sk_err)
+		if (sk->sk_err && !has_rest(ctx))
 			check_end(ctx);
 		return 0;
 	}
@@ -645,7 +657,8 @@ void kssl_rx_work(struct work_struct *work)
 					     rx.work);
 	struct sock *sk = ctx->sk;
 
-	lock_sock(sk);
+	if (!kssl_sock_trylock(ctx, work))
+		return;
 	kssl_rx_pump(ctx, kssl_rx_low_water(&ctx->rx));
 	release_sock(sk);
 }

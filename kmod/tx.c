@@ -265,7 +265,7 @@ int kssl_tx_seal_open(struct kssl_sock *ctx)
 	ret = seal_data(ctx, buf, &first);
 	if (ret == -ENOMEM)
 		return ret;
-	kssl_tx_set_open(&ctx->tx, NULL);
+	kssl_tx_set_open(ctx, NULL);
 	if (first)
 		kssl_tx_queue(ctx, first);
 	if (!ret) {
@@ -713,7 +713,7 @@ static int seal_and_push(struct kssl_sock *ctx, struct kssl_buf *buf, u8 type, b
 		return ret;
 	lock_sock(ctx->sk);
 	if (ctx->tx.open == buf)
-		kssl_tx_set_open(&ctx->tx, NULL);
+		kssl_tx_set_open(ctx, NULL);
 	if (first)
 		kssl_tx_queue(ctx, first);
 	if (ret) {
@@ -751,6 +751,13 @@ static int expire(struct kssl_sock *ctx)
 	return -EKEYEXPIRED;
 }
 
+static void leave_open(struct kssl_sock *ctx, struct kssl_buf *buf)
+{
+	lock_sock(ctx->sk);
+	kssl_tx_set_open(ctx, buf);
+	release_sock(ctx->sk);
+}
+
 /*
  * Take bytes of @msg into one record.  Returns how many; on an error nothing of
  * this record was taken.
@@ -781,7 +788,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		filled = 0;
 	more = msg_data_left(msg);
 	if (keep_open && !more && buf->payload_len < max_payload) {
-		kssl_tx_set_open(&ctx->tx, buf);
+		leave_open(ctx, buf);
 		return filled;
 	}
 
@@ -791,7 +798,7 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		if (buf == ctx->tx.open) {
 			kssl_buf_trim(buf, filled);
 			buf->payload_len -= filled;
-			kssl_tx_set_open(&ctx->tx, buf);
+			leave_open(ctx, buf);
 		} else {
 			kssl_buf_free(buf);
 		}
@@ -1031,6 +1038,25 @@ void kssl_tx_write_space(struct sock *sk)
 		ctx->saved_write_space(sk);
 }
 
+/* Take tx.lock if something needs it; whoever holds it starts the work again, see kssl_tx_leave(). */
+static bool lock_if_due(struct kssl_sock *ctx)
+{
+	return (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE || READ_ONCE(ctx->tx.due)) &&
+	       mutex_trylock(&ctx->tx.lock);
+}
+
+/* Caller holds the socket lock, and if @locked tx.lock. */
+static void push_all(struct kssl_sock *ctx, bool locked)
+{
+	if (locked)
+		kssl_alert_send_requested(ctx);
+	if (!kssl_tx_push(ctx, 0) && (!locked || (!settle(ctx, false) && !kssl_tx_push(ctx, 0)))) {
+		ctx->saved_write_space(ctx->sk);
+		kssl_sock_wake(ctx);
+	}
+	wake_up_interruptible(&ctx->control_wait);
+}
+
 /**
  * kssl_tx_work() - push what waited for TCP, send what must not wait for anybody
  * @work: kssl_tx.work
@@ -1041,21 +1067,34 @@ void kssl_tx_work(struct work_struct *work)
 {
 	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
 					     tx.work);
-	struct sock *sk = ctx->sk;
-	bool locked = READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE || READ_ONCE(ctx->tx.due);
+	bool locked = lock_if_due(ctx);
 
-	/* Whoever holds it starts us again, see kssl_tx_leave(). */
-	if (locked && !mutex_trylock(&ctx->tx.lock))
-		locked = false;
-	lock_sock(sk);
-	if (locked)
-		kssl_alert_send_requested(ctx);
-	if (!kssl_tx_push(ctx, 0) && (!locked || (!settle(ctx, false) && !kssl_tx_push(ctx, 0)))) {
-		ctx->saved_write_space(sk);
-		kssl_sock_wake(ctx);
+	if (kssl_sock_trylock(ctx, work)) {
+		push_all(ctx, locked);
+		release_sock(ctx->sk);
 	}
-	wake_up_interruptible(&ctx->control_wait);
-	release_sock(sk);
+	if (locked)
+		mutex_unlock(&ctx->tx.lock);
+}
+
+/**
+ * kssl_tx_let_out() - have the work of a connection that has failed done now
+ * @ctx: connection
+ *
+ * Context: Process context, may sleep.
+ */
+void kssl_tx_let_out(struct kssl_sock *ctx)
+{
+	bool locked;
+
+	flush_delayed_work(&ctx->tx.work);
+	if (READ_ONCE(ctx->reported))
+		return;
+	/* Perhaps it found the socket owned. */
+	locked = lock_if_due(ctx);
+	lock_sock(ctx->sk);
+	push_all(ctx, locked);
+	release_sock(ctx->sk);
 	if (locked)
 		mutex_unlock(&ctx->tx.lock);
 }
@@ -1067,7 +1106,7 @@ void kssl_tx_work(struct work_struct *work)
 void kssl_tx_free(struct kssl_sock *ctx)
 {
 	kssl_buf_free(ctx->tx.open);
-	kssl_tx_set_open(&ctx->tx, NULL);
+	kssl_tx_set_open(ctx, NULL);
 	drop_queue(ctx);
 	kssl_epoch_put(ctx->tx.dir.epoch);
 	ctx->tx.dir.epoch = NULL;

@@ -8,9 +8,9 @@
  *
  * struct proto:
  *   ours: close disconnect ioctl setsockopt getsockopt sendmsg recvmsg sendpage
- *	splice_eof owner
+ *	splice_eof release_cb owner
  *   base: pre_connect connect accept init destroy shutdown keepalive compat_ioctl
- *	bind bind_add backlog_rcv bpf_bypass_getsockopt release_cb hash unhash rehash
+ *	bind bind_add backlog_rcv bpf_bypass_getsockopt hash unhash rehash
  *	get_port put_port psock_update_sk_prot forward_alloc_get stream_memory_free
  *	sock_is_readable enter_memory_pressure leave_memory_pressure diag_destroy
  *   data: inuse_idx memory_allocated per_cpu_fw_alloc sockets_allocated
@@ -147,7 +147,69 @@ void kssl_sock_queue(struct delayed_work *work, unsigned long delay)
 	queue_delayed_work(workqueue, work, delay);
 }
 
+/* Works that want the socket lock. */
+static const size_t works[] = {
+	offsetof(struct kssl_sock, tx.work), offsetof(struct kssl_sock, rx.work),
+	offsetof(struct kssl_sock, helper_clock), offsetof(struct kssl_sock, peer_clock),
+	offsetof(struct kssl_sock, rekey_clock), offsetof(struct kssl_sock, handshake_clock),
+};
+
+static struct delayed_work *work_at(struct kssl_sock *ctx, unsigned int i)
+{
+	return (void *)ctx + works[i];
+}
+
+/**
+ * kssl_sock_trylock() - lock the socket for a work, which does not wait for it
+ * @ctx: connection
+ * @work: the work, which has to end if this fails
+ *
+ * A system call may own the socket while it sleeps at a page of its own, for as long as
+ * somebody likes.  Works that waited for it would be all that the workqueue runs.
+ *
+ * Context: Process context, from @work.
+ * Return: false if somebody owns the socket; he starts @work again when he lets go.
+ */
+bool kssl_sock_trylock(struct kssl_sock *ctx, struct work_struct *work)
+{
+	struct sock *sk = ctx->sk;
+	unsigned int i;
+	bool owned;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	owned = sock_owned_by_user_nocheck(sk);
+	if (!owned)
+		sk->sk_lock.owned = 1;
+	for (i = 0; owned && i < ARRAY_SIZE(works); i++)
+		if (&work_at(ctx, i)->work == work)
+			ctx->put_off |= BIT(i);
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (!owned)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	return !owned;
+}
+
+/* Runs under the spinlock.  A clock that was set again meanwhile goes on as it was set. */
+static void start_put_off(struct kssl_sock *ctx)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(works); i++)
+		if (ctx->put_off & BIT(i) && !ctx->closing)
+			kssl_sock_queue(work_at(ctx, i), 0);
+	ctx->put_off = 0;
+}
+
 /* ---- struct proto ---- */
+
+static void ulp_release_cb(struct sock *sk)
+{
+	struct kssl_sock *ctx = kssl_sock_of(sk);
+
+	sk->sk_prot_creator->release_cb(sk);
+	if (unlikely(ctx && ctx->put_off))
+		start_put_off(ctx);
+}
 
 /**
  * kssl_sock_detach() - give the socket back to TCP
@@ -370,6 +432,7 @@ static void build_tables(unsigned int family, struct proto *prot, const struct p
 	p->recvmsg = kssl_compat_recvmsg;
 	p->splice_eof = kssl_tx_splice_eof;
 	p->close = kssl_close;
+	p->release_cb = ulp_release_cb;
 	p->disconnect = ulp_disconnect;
 	p->setsockopt = kssl_sockopt_set;
 	p->getsockopt = kssl_sockopt_get;
@@ -599,7 +662,8 @@ static bool has_psock(struct sock *sk)
  */
 int kssl_sock_family(struct sock *sk)
 {
-	if (!sk->sk_socket || has_psock(sk) || tcp_sk(sk)->repair)
+	/* A kernel's own may be used by a task that has its task_frag in hand, as NFS does in reclaim. */
+	if (!sk->sk_socket || sk->sk_kern_sock || has_psock(sk) || tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	return find_family(sk);
 }

@@ -207,6 +207,35 @@ static void opened_is_charged(void)
 	CHECK(tcp_pages() - before < want / 2);
 }
 
+#define WRITERS	400
+#define OPEN	16000
+
+/* So is what MSG_MORE leaves open. */
+static void open_is_charged(void)
+{
+	static struct conn conns[WRITERS];
+	static uint8_t data[OPEN];
+	long before, open, want = WRITERS * (OPEN / 4096);
+	int i;
+
+	for (i = 0; i < WRITERS; i++)
+		conn_open(&conns[i]);
+	before = tcp_pages();
+	pattern(data, 0, OPEN);
+	for (i = 0; i < WRITERS; i++)
+		EQ(SYS(send(conns[i].fd, data, OPEN, MSG_MORE | MSG_NOSIGNAL)), OPEN);
+	open = tcp_pages() - before;
+	note("%d sockets with %d bytes each: %ld pages", WRITERS, OPEN, open);
+	CHECK(open > want - 1024);
+	for (i = 0; i < WRITERS; i++) {
+		EQ(SYS(send(conns[i].fd, &(uint8_t){ pattern_at(OPEN) }, 1, MSG_NOSIGNAL)), 1);
+		peer_expect_pattern(&conns[i].peer, 0, OPEN + 1);
+		close(conns[i].fd);
+		close(conns[i].peer.fd);
+	}
+	CHECK(tcp_pages() - before < want / 2);
+}
+
 /* However much the peer sends, opened ahead is so much and no more. */
 static void opened_is_bounded(void)
 {
@@ -237,7 +266,8 @@ static void small_records_are_bounded(void)
 	size_t i, len = 0;
 	struct conn c;
 
-	conn_open(&c);
+	/* Room for all of them, which TCP may not make by itself while nobody reads. */
+	conn_open_bufs(&c, 200000, 0);
 	for (i = 0; i < 1000; i++) {
 		uint8_t byte = pattern_at(i);
 
@@ -256,6 +286,7 @@ static const struct test tests[] = {
 	{ "unsent_bytes", WITH_TCP, unsent_bytes },
 	{ "tiny", WITH_TCP, tiny },
 	{ "opened_is_charged", ONCE, opened_is_charged },
+	{ "open_is_charged", ONCE, open_is_charged },
 	{ "opened_is_bounded", VERSIONS, opened_is_bounded },
 	{ "small_records_are_bounded", VERSIONS, small_records_are_bounded },
 	{}

@@ -85,6 +85,31 @@ static void rx_rekey_sleeping(void)
 	finish(t);
 }
 
+/* What came before a reset stays readable, once its key is there. */
+static void rx_key_after_reset(void)
+{
+	struct linger reset = { .l_onoff = 1 };
+	struct keys next;
+	uint8_t byte;
+	struct conn c;
+
+	conn_open(&c);
+	peer_announce(&c);
+	next = make_keys(4);
+	c.peer.tx = next;
+	peer_send_pattern(&c.peer, 0, 1000, 300);
+	peer_settle(&c.peer);
+	SYS(setsockopt(c.peer.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)));
+	close(c.peer.fd);
+	wait_ready(c.fd, POLLHUP);
+	expect_announcement(&c);
+	FAILS(recv(c.fd, &byte, 1, 0), EKEYEXPIRED);
+	SYS(set_key(c.fd, KSSL_RX_KEY, &next));
+	recv_pattern(c.fd, 0, 1000);
+	FAILS(recv(c.fd, &byte, 1, 0), ECONNRESET);
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), ECONNRESET);
+}
+
 static void *wait_readable(void *arg)
 {
 	struct conn *c = arg;
@@ -367,6 +392,7 @@ static void both_ends(void)
 
 static const struct test tests[] = {
 	{ "rx_rekey", PROTECTIONS, rx_rekey },
+	{ "rx_key_after_reset", VERSIONS, rx_key_after_reset },
 	{ "rx_rekey_sleeping", VERSIONS, rx_rekey_sleeping },
 	{ "rx_key_wakes_poller", VERSIONS, rx_key_wakes_poller },
 	{ "rx_rekey_peek", VERSIONS, rx_rekey_peek },
