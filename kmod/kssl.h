@@ -333,7 +333,7 @@ struct kssl_sock {
 	bool had_helper;
 	bool etm;			/* encrypt-then-MAC was ever in use (RFC 7366 3.1) */
 	bool closing;			/* no work may be queued any more */
-	u8 put_off;			/* works that found the socket owned, see kssl_sock_trylock() */
+	u8 put_off;			/* works that found the socket owned */
 	bool reported;			/* sk_err was set for our error */
 	bool orphan;			/* the helper is gone and the connection lives */
 	bool helper_due;		/* the helper owes an answer ... */

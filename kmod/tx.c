@@ -1038,7 +1038,7 @@ void kssl_tx_write_space(struct sock *sk)
 		ctx->saved_write_space(sk);
 }
 
-/* Take tx.lock if something needs it; whoever holds it starts the work again, see kssl_tx_leave(). */
+/* Take tx.lock if it is needed; who holds it starts the work again, see kssl_tx_leave(). */
 static bool lock_if_due(struct kssl_sock *ctx)
 {
 	return (READ_ONCE(ctx->tx.alert) != KSSL_ALERT_NONE || READ_ONCE(ctx->tx.due)) &&

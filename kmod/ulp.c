@@ -662,7 +662,7 @@ static bool has_psock(struct sock *sk)
  */
 int kssl_sock_family(struct sock *sk)
 {
-	/* A kernel's own may be used by a task that has its task_frag in hand, as NFS does in reclaim. */
+	/* A task may use the kernel's own, in reclaim, while it has its task_frag in hand. */
 	if (!sk->sk_socket || sk->sk_kern_sock || has_psock(sk) || tcp_sk(sk)->repair)
 		return -EOPNOTSUPP;
 	return find_family(sk);
