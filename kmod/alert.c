@@ -98,10 +98,10 @@ void kssl_fail(struct kssl_sock *ctx, int err, u8 who, int alert, const char *te
 {
 	struct kssl_error error;
 
-	if (ctx->error.err && ctx->tx.dir.err)
+	if (ctx->error.err && ctx->tx.dir.err && ctx->rx.dir.err)
 		return;
 	make_error(&error, err, who, text);
-	if (alert != KSSL_ALERT_NONE) {
+	if (alert != KSSL_ALERT_NONE && !ctx->tx.dir.err) {
 		error.alert = alert;
 		error.has_alert = 1;
 		kssl_alert_request(ctx, alert);

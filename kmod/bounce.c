@@ -285,8 +285,13 @@ void kssl_bounce_orphan(struct kssl_sock *ctx)
 
 	ctx->attended = false;
 	rx->events++;
-	if (ctx->error.err)
+	if (ctx->error.err) {
+		/* Receiving may live yet, and nobody lets it go on. */
+		if (rx->held)
+			kssl_fail(ctx, ESRCH, KSSL_WHO_HELPER, KSSL_ALERT_NONE,
+				  "the helper went away in the middle of a handshake");
 		return;
+	}
 	kssl_request_end(ctx, ctx->request_id, ESRCH);
 	if (kssl_sock_in_handshake(ctx) || (rx->held && !rx->pending) ||
 	    (rx->held && !(ctx->policy.flags & KSSL_POLICY_ORPHAN))) {

@@ -137,8 +137,8 @@ struct kssl_buf {
 struct kssl_tx {
 	struct mutex lock;		/* see the top of this file */
 	atomic_t control_waiting;	/* batches that wait for tx.lock */
-	struct kssl_buf *open;		/* tx.lock; record of application data being filled */
-	unsigned int open_bytes;	/* tx.lock; what is in it */
+	struct kssl_buf *open;		/* both locks; record of application data being filled */
+	unsigned int open_bytes;	/* both locks; what is in it, and charged */
 
 	/* lock_sock */
 	struct kssl_dir dir;
@@ -417,11 +417,12 @@ struct kssl_rx_cb {
 
 /*
  * Memory outside TCP's queues: opened records, a record taken out before it was
- * whole, sealed records.  It counts for TCP's total and for the socket's cgroup,
- * but not against SO_RCVBUF and SO_SNDBUF: there it would shut the window before
- * a handshake message behind data nobody reads, and keep a record larger than
- * the buffer out of TCP for ever.  So each has a bound of its own, and within it
- * is charged also where TCP is short of memory.  Caller holds the socket lock.
+ * whole, what MSG_MORE left open, sealed records.  It counts for TCP's total and
+ * for the socket's cgroup, but not against SO_RCVBUF and SO_SNDBUF: there it would
+ * shut the window before a handshake message behind data nobody reads, and keep a
+ * record larger than the buffer out of TCP for ever.  So each has a bound of its
+ * own, and within it is charged also where TCP is short of memory.  Caller holds
+ * the socket lock.
  */
 static inline void kssl_mem_charge(struct sock *sk, unsigned int size, int kind)
 {
@@ -440,12 +441,14 @@ static inline void kssl_mem_uncharge(struct sock *sk, unsigned int size)
 /* Caller holds tx.lock and the socket lock. */
 static inline void kssl_tx_set_open(struct kssl_sock *ctx, struct kssl_buf *buf)
 {
-	struct kssl_tx *tx = &ctx->tx;
+	unsigned int before = ctx->tx.open_bytes, now = buf ? buf->payload_len : 0;
 
-	kssl_mem_uncharge(ctx->sk, tx->open_bytes);
-	tx->open = buf;
-	WRITE_ONCE(tx->open_bytes, buf ? buf->payload_len : 0);
-	kssl_mem_charge(ctx->sk, tx->open_bytes, SK_MEM_SEND);
+	if (now > before)
+		kssl_mem_charge(ctx->sk, now - before, SK_MEM_SEND);
+	else
+		kssl_mem_uncharge(ctx->sk, before - now);
+	ctx->tx.open = buf;
+	WRITE_ONCE(ctx->tx.open_bytes, now);
 }
 
 /* Is the peer's next handshake message looked for? Caller holds the socket lock. */

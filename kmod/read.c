@@ -81,6 +81,9 @@ static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied,
 		ret = rx_end(ctx, &end);
 		if (end || (full && copied))
 			return ret;
+		/* More may be behind a record that nobody takes while he looks ahead of it. */
+		if ((r->flags & MSG_PEEK) && ctx->sk->sk_err)
+			return -ctx->sk->sk_err;
 		if (!*timeo)
 			return -EAGAIN;
 		if (signal_pending(current))

@@ -475,20 +475,25 @@ static const char *text_of(int err)
 /* Is a FIN an end, as the application asked for?  Not within a record or a handshake. */
 static bool may_just_end(struct kssl_sock *ctx)
 {
-	return (ctx->policy.flags & KSSL_POLICY_INSECURE_EOF) && ctx->rx.established &&
-	       !kssl_sock_in_handshake(ctx) && !kssl_stream_available(ctx);
+	/* Nor is a reset one whose error somebody has taken. */
+	return (ctx->policy.flags & KSSL_POLICY_INSECURE_EOF) && sock_flag(ctx->sk, SOCK_DONE) &&
+	       ctx->rx.established && !kssl_sock_in_handshake(ctx) &&
+	       !kssl_stream_available(ctx);
 }
 
 /*
- * Is there more that came before the end, which an answer, a key, or whoever reads what
- * is before it, makes readable?
+ * Is this the end, for what cannot be opened now?  What came before a reset stays readable
+ * where a key, or whoever reads what is before it, makes it so; but no helper answers any
+ * more.
  */
-static bool has_rest(struct kssl_sock *ctx)
+static bool is_cut_off(struct kssl_sock *ctx)
 {
 	const struct kssl_rx *rx = &ctx->rx;
 
-	return (rx->need_key || rx->control_queued || (rx->held && rx->established)) &&
-	       kssl_stream_available(ctx);
+	if (rx->held && ctx->tx.dir.err)
+		return ends(ctx->sk);
+	return ctx->sk->sk_err &&
+	       !((rx->need_key || rx->control_queued) && kssl_stream_available(ctx));
 }
 
 /* No whole record: is it because there will be none? */
@@ -542,7 +547,7 @@ int kssl_rx_next(struct kssl_sock *ctx)
 			return ret;
 	}
 	if (!can_open(ctx)) {
-		if (sk->sk_err && !has_rest(ctx))
+		if (is_cut_off(ctx))
 			check_end(ctx);
 		return 0;
 	}

@@ -1088,7 +1088,7 @@ void kssl_tx_let_out(struct kssl_sock *ctx)
 	bool locked;
 
 	flush_delayed_work(&ctx->tx.work);
-	if (READ_ONCE(ctx->reported))
+	if (READ_ONCE(ctx->reported) || !READ_ONCE(ctx->tx.dir.err))
 		return;
 	/* Perhaps it found the socket owned. */
 	locked = lock_if_due(ctx);
@@ -1096,7 +1096,7 @@ void kssl_tx_let_out(struct kssl_sock *ctx)
 	push_all(ctx, locked);
 	release_sock(ctx->sk);
 	if (locked)
-		mutex_unlock(&ctx->tx.lock);
+		kssl_tx_leave(ctx);
 }
 
 /**

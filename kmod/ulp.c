@@ -137,7 +137,7 @@ void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned 
 
 /**
  * kssl_sock_queue() - run a work whoever is closing
- * @work: close_work of a connection
+ * @work: one of a connection's; if it has a delay already, that stays
  * @delay: jiffies
  *
  * Context: Any.
@@ -206,8 +206,8 @@ static void ulp_release_cb(struct sock *sk)
 {
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 
-	sk->sk_prot_creator->release_cb(sk);
-	if (unlikely(ctx && ctx->put_off))
+	ctx->base->prot->release_cb(sk);
+	if (unlikely(ctx->put_off))
 		start_put_off(ctx);
 }
 
@@ -670,7 +670,7 @@ int kssl_sock_family(struct sock *sk)
 
 /*
  * TCP_ULP "kssl", under the socket lock.  ENOTCONN: being connected or closed by the
- * peer.  EOPNOTSUPP: not plain TCP (MPTCP, sockmap, another layer).  EBUSY: a writer
+ * peer.  EOPNOTSUPP: not plain TCP of a user (MPTCP, sockmap, the kernel's own).  EBUSY: a writer
  * or connect() sleeps inside TCP and would go on in clear text.
  */
 static int ulp_init(struct sock *sk)

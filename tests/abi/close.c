@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -371,6 +372,30 @@ static void peer_resets_writer(void)
 	finish(t);
 }
 
+/* Sending has failed, so no answer can bring on what comes behind a message of the helper's. */
+static void reset_before_message(void)
+{
+	struct batch *b = batch_new();
+	uint8_t byte;
+	struct conn c;
+
+	conn_open_attended(&c);
+	peer_send(&c.peer, DATA, "x", 1);
+	peer_send(&c.peer, HANDSHAKE, "\0\0\0\0", 4);
+	peer_send(&c.peer, DATA, "y", 1);
+	wait_ready(c.fd, POLLIN);
+	make_reset(c.peer.fd);
+	wait_ready(c.fd, POLLHUP);
+	batch_record(b, HANDSHAKE, "\0\0\0\0", 4);
+	/* The record is taken, TCP refuses it. */
+	SYS(batch_write(b, c.control));
+	free(b);
+	EQ(SYS(recv(c.fd, &byte, 1, 0)), 1);
+	EQ(byte, 'x');
+	FAILS(recv(c.fd, &byte, 1, 0), ECONNRESET);
+	FAILS(send(c.fd, "x", 1, MSG_NOSIGNAL), ECONNRESET);
+}
+
 /* ---- how TCP is closed ---- */
 
 static void expect_reset(struct conn *c)
@@ -541,6 +566,7 @@ static const struct test tests[] = {
 	{ "truncated_poll", VERSIONS, truncated_poll },
 	{ "peer_resets", VERSIONS, peer_resets },
 	{ "peer_resets_writer", VERSIONS, peer_resets_writer },
+	{ "reset_before_message", VERSIONS, reset_before_message },
 	{ "linger_zero", VERSIONS, linger_zero },
 	{ "linger", VERSIONS, linger },
 	{ "close_unread", VERSIONS, close_unread },

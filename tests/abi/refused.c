@@ -201,6 +201,19 @@ static void twice(void)
 	expect_unharmed(&c);
 }
 
+static void check_both(int a, int b)
+{
+	struct conn c = { .fd = a, .control = -1, .peer.fd = b };
+
+	conn_attach(&c);
+	conn_keys(&c);
+	expect_unharmed(&c);
+	close(a);
+	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
+	peer_expect_fin(&c.peer);
+	close(b);
+}
+
 static void mptcp(void)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -219,6 +232,11 @@ static void mptcp(void)
 	FAILS(attach(listener), ENOPROTOOPT);
 	send_pattern(client, 0, 1000);
 	recv_pattern(server, 0, 1000);
+	close(client);
+	/* Whoever comes by TCP has a socket of TCP. */
+	client = SYS(socket(AF_INET, SOCK_STREAM, 0));
+	SYS(connect(client, (void *)&in, sizeof(in)));
+	check_both(SYS(accept(listener, NULL, NULL)), client);
 }
 
 static void disconnect(void)
@@ -234,19 +252,6 @@ static void disconnect(void)
 }
 
 /* ---- addresses ---- */
-
-static void check_both(int a, int b)
-{
-	struct conn c = { .fd = a, .control = -1, .peer.fd = b };
-
-	conn_attach(&c);
-	conn_keys(&c);
-	expect_unharmed(&c);
-	close(a);
-	peer_expect_alert(&c.peer, WARNING, CLOSE_NOTIFY);
-	peer_expect_fin(&c.peer);
-	close(b);
-}
 
 /* An IPv6 socket that speaks IPv4. */
 static void mapped(void)
