@@ -84,7 +84,7 @@ begin() {
 	$perf -s >"$dir/server" 2>&1 &
 	server=$!
 	until_so listens 5211
-	$perf -c 127.0.0.1 --insecure --mode kssl --tls "$1" --record-limit 5000 --pad-to 64 -t 100000 >"$dir/client" 2>&1 &
+	$perf -c 127.0.0.1 --insecure --mode kssl --tls "$1" --record-limit 5000 --pad-to 64 -t 86400 >"$dir/client" 2>&1 &
 	client=$!
 	until_so is_moving
 	id=$($ctl list --pid $client | awk 'NR == 2 { print $1 }')
