@@ -138,6 +138,8 @@ static void ask_selfserv(const char *cert, const char *option, int by_peer, int 
 	fetch_request(&file, &l, "");
 	fetch_answer(&file, &l);
 	fetch_end(&file);
+	/* What is told of them may come after the data behind them. */
+	link_wait(&l, KSSL_EVENT_RENEGOTIATED, 1, by_peer);
 	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 1), by_peer);
 	EQ(link_count(&l, KSSL_EVENT_RENEGOTIATED, 0), by_us);
 	check_keys();

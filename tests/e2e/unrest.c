@@ -149,6 +149,7 @@ static void check_renegotiations(struct unrest *u, const struct tally *t)
 	EQ(st.handshakes, 1 + count);
 	EQ(st.tx.epoch, 1 + count);
 	EQ(st.rx.epoch, 1 + count);
+	link_wait(&u->l, KSSL_EVENT_RENEGOTIATED, ANYBODY, count);
 	EQ(link_count(&u->l, KSSL_EVENT_RENEGOTIATED, ANYBODY), count);
 	EQ(link_count(&u->l, KSSL_EVENT_REFUSED, ANYBODY), 0);
 	/* What both start at once is one handshake. */
