@@ -315,11 +315,13 @@ static void rekey(const struct kssl_policy *policy, int by_kernel)
 		move_much();
 	while (link_status(&l).tx.epoch < 3);
 	link_wait(&l, is_13() ? KSSL_EVENT_KEY_UPDATE : KSSL_EVENT_RENEGOTIATED, ANYBODY, 2);
-	/* Enough for now. */
+	/* Enough for now; but what was due before may begin once all is read. */
 	GIVES(kssl_set_policy(l.k, NULL), 0);
-	GIVES(kssl_wait(l.k, 60000), 0);
-	link_move(&l, 0, SOME);
-	st = link_status(&l);
+	do {
+		st = link_status(&l);
+		link_move(&l, 0, SOME);
+		GIVES(kssl_wait(l.k, 60000), 0);
+	} while (link_status(&l).tx.epoch != st.tx.epoch || link_status(&l).rx.epoch != st.rx.epoch);
 	note("%u sending and %u receiving keys", st.tx.epoch, st.rx.epoch);
 	CHECK(st.tx.epoch >= 3);
 	CHECK(is_13() ? st.rx.epoch >= 2 : st.rx.epoch == st.tx.epoch);
