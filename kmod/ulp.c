@@ -670,8 +670,8 @@ int kssl_sock_family(struct sock *sk)
 
 /*
  * TCP_ULP "kssl", under the socket lock.  ENOTCONN: being connected or closed by the
- * peer.  EOPNOTSUPP: not plain TCP of a user (MPTCP, sockmap, the kernel's own).  EBUSY: a writer
- * or connect() sleeps inside TCP and would go on in clear text.
+ * peer.  EOPNOTSUPP: not plain TCP of a user (MPTCP, sockmap, the kernel's own).
+ * EBUSY: a writer or connect() sleeps inside TCP and would go on in clear text.
  */
 static int ulp_init(struct sock *sk)
 {

@@ -26,13 +26,7 @@ static void expect_waits(struct conn *c, int waits)
 /* The helper of a connection is told that it is over. */
 static void expect_told(struct conn *c)
 {
-	static struct message m;
-
-	do {
-		wait_ready(c->control, POLLIN);
-		CHECK(SYS(read_message(c->control, &m)) > 0);
-	} while (m.head.kind != KSSL_MSG_EVENT || m.head.type != KSSL_EV_FAILED);
-	EQ(m.head.value, ETIMEDOUT);
+	EQ(find_event(c->control, KSSL_EV_FAILED).value, ETIMEDOUT);
 }
 
 /* What it says, for comparison. */

@@ -514,6 +514,17 @@ struct kssl_msg get_event(int control, int event)
 	return m.head;
 }
 
+struct kssl_msg find_event(int control, int event)
+{
+	static struct message m;
+
+	do {
+		wait_ready(control, POLLIN);
+		CHECK(SYS(read_message(control, &m)) > 0);
+	} while (m.head.kind != KSSL_MSG_EVENT || m.head.type != event);
+	return m.head;
+}
+
 void expect_handshake(int control, uint8_t type, size_t len)
 {
 	uint8_t message[4 + 16384];

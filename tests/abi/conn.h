@@ -104,6 +104,8 @@ void expect_message(int control, int kind, int type, const void *data, size_t le
 void expect_event(int control, int event);
 /* Likewise; what it says. */
 struct kssl_msg get_event(int control, int event);
+/* Likewise, whatever comes before it. */
+struct kssl_msg find_event(int control, int event);
 /* A handshake message with a body of @len octets of pattern(), alone in its record. */
 void expect_handshake(int control, uint8_t type, size_t len);
 

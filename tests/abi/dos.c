@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* How much work a peer may make: each limit of the policy, and one below it. */
+/* How much work a peer may make: each limit of the policy, and one below it.  And what one user may do to others. */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <stdlib.h>
@@ -507,17 +507,6 @@ static void *send_much(void *arg)
 	return NULL;
 }
 
-static void expect_rekey(struct conn *c)
-{
-	static struct message m;
-
-	do {
-		wait_ready(c->control, POLLIN);
-		CHECK(SYS(read_message(c->control, &m)) > 0);
-	} while (m.head.kind != KSSL_MSG_EVENT || m.head.type != KSSL_EV_REKEY);
-	EQ(m.head.value, KSSL_REKEY_TIME);
-}
-
 /* Readers own their sockets while they sleep, and their clocks, which need the sockets, run out. */
 static void owners_asleep(void)
 {
@@ -548,7 +537,7 @@ static void owners_asleep(void)
 	for (i = 0; i < OWNERS; i++) {
 		finish(threads[i]);
 		/* What was put off is done now. */
-		expect_rekey(&owners[i]);
+		EQ(find_event(owners[i].control, KSSL_EV_REKEY).value, KSSL_REKEY_TIME);
 	}
 }
 

@@ -438,6 +438,47 @@ static bool between(struct pair *p)
 	return true;
 }
 
+static bool sleeps(pid_t pid)
+{
+	char path[40], text[512] = "", *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "r");
+	if (f && !fgets(text, sizeof(text), f))
+		text[0] = 0;
+	if (f)
+		fclose(f);
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+/* kssl's: a writer that sleeps in TCP would go on in clear text. */
+static bool asleep_writer(struct pair *p)
+{
+	static char zeros[1 << 20];
+	pid_t pid;
+	int ret, err;
+
+	while (send(p->a, zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
+		;
+	pid = fork();
+	if (!pid) {
+		while (send(p->a, zeros, sizeof(zeros), 0) > 0)
+			;
+		_exit(0);
+	}
+	CHECK(pid > 0);
+	while (!sleeps(pid))
+		usleep(1000);
+	ret = set_key(p->a, TLS_TX, TLS_1_3_VERSION, 6);
+	err = errno;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK(ret && err == EBUSY);
+	return true;
+}
+
 /* kssl's: nobody gets a helper, and who looks sees the records. */
 static bool own_options(struct pair *p)
 {
@@ -465,6 +506,7 @@ static const struct {
 	{ "alert_behind_error", alert_behind_error, true },
 	{ "mismatch", mismatch, false },
 	{ "left_open", left_open, true },
+	{ "asleep_writer", asleep_writer, true },
 	{ "own_options", own_options, true },
 	{ "last_number", last_number, true },
 	{ "between", between, false },

@@ -116,6 +116,12 @@ void fault_count(const struct source *s, unsigned int faults, unsigned int fatal
 	P(ask, ONCE) P(take, ONCE) P(dump, ONCE) P(event, ONCE) P(session, ONCE) \
 	P(exporter, ONCE)
 
+/*
+ * For walks of works.  One of somebody else may have met the failure, and a worker that the
+ * workqueue adds meanwhile is not armed, so a miss is asked for again.
+ */
+#define EACH_FAULT(nth, misses) for (misses = 0, nth = 1; misses < (hits ? 2 : 10); nth++)
+
 #define DECLARE_PATH(name, over) void path_##name(const struct source *s);
 KEY_PATHS(DECLARE_PATH)
 SEAL_PATHS(DECLARE_PATH)

@@ -248,10 +248,6 @@ void path_request(const struct source *s)
 
 /* ---- in works ---- */
 
-/* A work of somebody else may have met the failure, so a miss is asked for twice. */
-/* A worker that the workqueue adds meanwhile is not armed, and what it does a miss. */
-#define EACH_FAULT(nth, misses) for (misses = 0, nth = 1; misses < (hits ? 2 : 10); nth++)
-
 /* Nobody reads or writes: works take the next key, and send the answer. */
 void path_work_update(const struct source *s)
 {

@@ -8,10 +8,6 @@
 
 static const uint8_t request[] = { 0, 0, 0, 0 };
 
-/* A work of somebody else may have met the failure, so a miss is asked for twice. */
-/* A worker that the workqueue adds meanwhile is not armed, and what it does a miss. */
-#define EACH_FAULT(nth, misses) for (misses = 0, nth = 1; misses < (hits ? 2 : 10); nth++)
-
 /* The next message is the record, or, where receiving has failed, says so. */
 static int expect_request(struct conn *c)
 {
