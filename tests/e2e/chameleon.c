@@ -292,9 +292,18 @@ static int change(void)
 
 /* ---- its life ---- */
 
+/*
+ * Is it in a handshake, or about to be?  As client OpenSSL does not begin one between two parts of a record that comes;
+ * then SSL_write would, and bear no data.
+ */
+static int is_busy(void)
+{
+	return me.due || SSL_in_init(me.ssl) || (!me.server && SSL_renegotiate_pending(me.ssl));
+}
+
 static int may_send(void)
 {
-	return !me.due && !SSL_in_init(me.ssl) && BIO_pending(me.wbio) < BACKLOG;
+	return !is_busy() && BIO_pending(me.wbio) < BACKLOG;
 }
 
 static int send_more(void)
@@ -336,7 +345,7 @@ static int be(void)
 		flush_written();
 		fds[0].events = (me.arrived_len ? 0 : POLLIN) | (BIO_pending(me.wbio) ? POLLOUT : 0);
 		fds[1].events = may_send() ? POLLIN : 0;
-		fds[2].events = SSL_in_init(me.ssl) || me.due ? 0 : POLLIN;
+		fds[2].events = is_busy() ? 0 : POLLIN;
 		fds[3].fd = me.arrived_len ? me.out : -1;
 		SYS(poll(fds, 4, me.due && !me.arrived_len ? 0 : -1));
 		if (me.urge && may_send())
