@@ -2,8 +2,10 @@
 /*
  * Reading: the system calls that take opened records out of the queue.
  */
+#include <linux/pagemap.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include "kssl.h"
 
 /* What a reader gets when there is nothing to read: 0 is a clean end of file. */
@@ -34,6 +36,9 @@ static int rx_end(struct kssl_sock *ctx, bool *end)
  * @identity: of the peer it is from
  * @at: its place, counted as kssl_rx.taken is; ahead of that with MSG_PEEK
  * @empties: records without content that it has passed, each of which counts as a byte there
+ * @absent: bytes it has to copy and cannot, because their pages are not there
+ * @control_absent: it has to tell of a record, and that page is not there
+ * @control_bad: that page cannot be written
  */
 struct reader {
 	struct msghdr *msg;
@@ -42,7 +47,17 @@ struct reader {
 	u32 identity;
 	u64 at;
 	unsigned int empties;
+	unsigned int absent;
+	bool control_absent;
+	bool control_bad;
 };
+
+/* Others may have read on while it had no lock. */
+static void find_place(struct kssl_sock *ctx, struct reader *r)
+{
+	if (r->at < ctx->rx.taken || !(r->flags & MSG_PEEK))
+		r->at = ctx->rx.taken;
+}
 
 /* Bytes in the queue from the reader's place on. */
 static unsigned int reader_left(struct kssl_sock *ctx, const struct reader *r)
@@ -68,9 +83,7 @@ static int wait_for_record(struct kssl_sock *ctx, struct reader *r, bool copied,
 		u32 events = rx->events;
 		bool full = !skb_queue_empty(&rx->queue) && !kssl_rx_may_look_ahead(ctx);
 
-		/* Others may have read on while a peeker waited. */
-		if (r->at < rx->taken || !(r->flags & MSG_PEEK))
-			r->at = rx->taken;
+		find_place(ctx, r);
 		if (reader_left(ctx, r))
 			return 1;
 		ret = full ? 0 : kssl_rx_next(ctx);
@@ -117,25 +130,66 @@ static void let_alert_out(struct kssl_sock *ctx)
 		kssl_tx_let_out(ctx);
 }
 
-/* Tell an unattended reader the content type; -EIO: a control record and no room. */
-static int put_type(struct kssl_sock *ctx, struct msghdr *msg, u8 type)
+/*
+ * put_cmsg() without waiting for a page, which may take as long as its owner likes to
+ * come, while others want the socket: see fault_in().
+ */
+static int put_now(struct reader *r, int level, int type, u32 len, void *data)
 {
+	int err = -EFAULT;
+
+	if (!r->control_bad) {
+		pagefault_disable();
+		err = put_cmsg(r->msg, level, type, len, data);
+		pagefault_enable();
+		r->control_absent = err == -EFAULT;
+	}
+	return err;
+}
+
+/* Tell an unattended reader the content type; -EIO: a control record and no room. */
+static int put_type(struct kssl_sock *ctx, struct reader *r, u8 type)
+{
+	struct msghdr *msg = r->msg;
 	int err = 0;
 
 	if (msg->msg_control && ctx->ktls)
-		err = put_cmsg(msg, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
+		err = put_now(r, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
 	else if (msg->msg_control && !ctx->had_helper)
-		err = put_cmsg(msg, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
-	if (type == KSSL_TYPE_APPLICATION_DATA)
+		err = put_now(r, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
+	if (type == KSSL_TYPE_APPLICATION_DATA || r->control_absent)
 		return 0;
 	return err || !msg->msg_control || (msg->msg_flags & MSG_CTRUNC) ? -EIO : 0;
 }
 
 /* Tell a reader who asked for it whose bytes it gets. */
-static void put_identity(struct kssl_sock *ctx, struct msghdr *msg, u32 identity)
+static void put_identity(struct kssl_sock *ctx, struct reader *r, u32 identity)
 {
 	if (ctx->policy.flags & KSSL_POLICY_IDENTITY)
-		put_cmsg(msg, SOL_KSSL, KSSL_IDENTITY, sizeof(identity), &identity);
+		put_now(r, SOL_KSSL, KSSL_IDENTITY, sizeof(identity), &identity);
+}
+
+/* Tell what is to be known of all that this call reads: @skb is the first of it. */
+static int tell(struct kssl_sock *ctx, struct reader *r, struct sk_buff *skb)
+{
+	struct kssl_rx_cb *cb = kssl_rx_cb(skb);
+	int ret = put_type(ctx, r, cb->type);
+
+	if (!ret && !r->control_absent)
+		put_identity(ctx, r, cb->identity);
+	if (ret || r->control_absent)
+		return ret;
+	r->type = cb->type;
+	r->identity = cb->identity;
+	return 0;
+}
+
+static void copy_now(struct reader *r, struct sk_buff *skb, unsigned int offset, unsigned int n)
+{
+	pagefault_disable();
+	if (skb_copy_datagram_msg(skb, offset, r->msg, n))
+		r->absent = n;
+	pagefault_enable();
 }
 
 /* Move the read position; a control record goes away whole. */
@@ -170,9 +224,16 @@ static struct sk_buff *find_record(struct kssl_sock *ctx, const struct reader *r
 	return NULL;
 }
 
-/* Copy from the queue until @len, its end, or a change of type or identity; bytes or -errno. */
+/*
+ * Copy from the queue until @len, its end, a change of type or identity, or a page that
+ * is not there; bytes or -errno.
+ */
 static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len)
 {
+	struct msghdr *msg = r->msg;
+	void *control = msg->msg_control;
+	size_t controllen = msg->msg_controllen;
+	unsigned int msg_flags = msg->msg_flags;
 	struct sk_buff *skb, *next;
 	unsigned int offset;
 	int copied = 0;
@@ -180,25 +241,29 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 	for (skb = find_record(ctx, r, &offset); skb && copied < len; skb = next) {
 		struct kssl_rx_cb *cb = kssl_rx_cb(skb);
 		unsigned int n = min_t(size_t, len - copied, cb->len - offset);
+		bool first = !r->type;
 		int ret;
 
-		if (r->type && (r->type != cb->type || r->identity != cb->identity))
+		if (!first && (r->type != cb->type || r->identity != cb->identity))
 			break;
-		if (!r->type) {
-			ret = put_type(ctx, r->msg, cb->type);
-			if (ret)
-				return ret;
-			put_identity(ctx, r->msg, cb->identity);
-			r->type = cb->type;
-			r->identity = cb->identity;
+		ret = first ? tell(ctx, r, skb) : 0;
+		if (ret)
+			return ret;
+		if (!r->control_absent && !(r->flags & MSG_TRUNC) && !cb->empty)
+			copy_now(r, skb, offset, n);
+		if (first && (r->control_absent || r->absent)) {
+			/* Another record may be the first one then. */
+			r->type = 0;
+			msg->msg_control = control;
+			msg->msg_controllen = controllen;
+			msg->msg_flags = msg_flags;
 		}
-		if (!(r->flags & MSG_TRUNC) && !cb->empty &&
-		    skb_copy_datagram_msg(skb, offset, r->msg, n))
-			return copied ? copied : -EFAULT;
+		if (r->control_absent || r->absent)
+			break;
 		copied += cb->empty ? 0 : n;
 		r->empties += cb->empty;
 		if (ctx->ktls && offset + n == cb->len)
-			r->msg->msg_flags |= MSG_EOR;
+			msg->msg_flags |= MSG_EOR;
 		r->at += n;
 		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
 		       skb_queue_next(&ctx->rx.queue, skb);
@@ -212,7 +277,34 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 	return copied;
 }
 
-/* What recvmsg tells beside the bytes. */
+/*
+ * Have the pages come that were absent, without the socket lock.  Where they cannot it is
+ * -EFAULT, but for those of control messages: that is what recvmsg(2) makes of them.
+ */
+static int fault_in(struct kssl_sock *ctx, struct reader *r)
+{
+	struct msghdr *msg = r->msg;
+	int ret = 0;
+
+	release_sock(ctx->sk);
+	if (r->control_absent)
+		r->control_bad = !msg->msg_control_is_user ||
+				 fault_in_safe_writeable(msg->msg_control_user,
+							 min_t(size_t, msg->msg_controllen,
+							       CMSG_SPACE(sizeof(u32))));
+	else if (!user_backed_iter(&msg->msg_iter) ||
+		 fault_in_iov_iter_writeable(&msg->msg_iter, r->absent))
+		ret = -EFAULT;
+	if (fatal_signal_pending(current))
+		ret = -EINTR;
+	lock_sock(ctx->sk);
+	r->control_absent = false;
+	r->absent = 0;
+	find_place(ctx, r);
+	return ret;
+}
+
+/* What recvmsg leaves behind beside the bytes. */
 static void reader_done(struct kssl_sock *ctx, struct reader *r, int copied)
 {
 	struct msghdr *msg = r->msg;
@@ -224,8 +316,6 @@ static void reader_done(struct kssl_sock *ctx, struct reader *r, int copied)
 		sk_peek_offset_bwd(sk, copied + r->empties);
 	/* Never 0 while a record may wait in TCP: io_uring would not come again for it. */
 	msg->msg_inq = ctx->rx.queued ? ctx->rx.queued : kssl_rx_may_have_record(ctx);
-	if (tcp_sk(sk)->recvmsg_inq)
-		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq), &msg->msg_inq);
 }
 
 static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int target,
@@ -251,6 +341,12 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 		if (ret < 0)
 			break;
 		copied += ret;
+		if (unlikely(r->absent || r->control_absent)) {
+			ret = fault_in(ctx, r);
+			if (ret)
+				break;
+			continue;
+		}
 		/* Another type, or identity, is next; or it was control without content. */
 		if (reader_left(ctx, r) || (!ret && r->type != KSSL_TYPE_APPLICATION_DATA))
 			break;
@@ -282,6 +378,7 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	struct kssl_sock *ctx = kssl_sock_of(sk);
 	struct reader r = { .msg = msg, .flags = flags };
 	int ret, target;
+	bool tells;
 	long timeo;
 
 	if (flags & ~(MSG_PEEK | MSG_TRUNC | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL |
@@ -303,9 +400,12 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 	if (ret >= 0)
 		reader_done(ctx, &r, ret);
 	reader_leaves(ctx);
+	tells = ret >= 0 && tcp_sk(sk)->recvmsg_inq;
 	release_sock(sk);
 	if (ret < 0)
 		let_alert_out(ctx);
+	if (tells)
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq), &msg->msg_inq);
 	return ret;
 }
 

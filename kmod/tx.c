@@ -9,11 +9,24 @@
  */
 #include <linux/slab.h>
 #include <linux/splice.h>
+#include <linux/uaccess.h>
 #include "kssl.h"
 
 /* ---- fill ---- */
 
-/* Copy from @msg into @buf; the bytes copied, or -errno if none were. */
+/* Undo the last @len bytes of fill(). */
+static void unfill(struct kssl_buf *buf, struct msghdr *msg, unsigned int len)
+{
+	iov_iter_revert(&msg->msg_iter, len);
+	kssl_buf_trim(buf, len);
+	buf->payload_len -= len;
+}
+
+/*
+ * Copy from @msg into @buf; the bytes copied, or -errno and none were.  A page that is
+ * not there is -EFAULT, for it may take as long as its owner likes to come, and others
+ * want tx.lock: see fault_in().
+ */
 static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 {
 	unsigned int filled = 0;
@@ -26,15 +39,38 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 
 		if (n < 0)
 			return filled ? filled : n;
+		pagefault_disable();
 		copied = copy_page_from_iter(page, offset, n, &msg->msg_iter);
-		if (copied < n)
-			kssl_buf_trim(buf, n - copied);
+		pagefault_enable();
 		buf->payload_len += copied;
 		filled += copied;
-		if (copied < n)
-			return filled ? filled : -EFAULT;
+		if (copied < n) {
+			kssl_buf_trim(buf, n - copied);
+			unfill(buf, msg, filled);
+			return -EFAULT;
+		}
 	}
 	return filled;
+}
+
+/*
+ * Have the pages come that the next record is copied from; *@readable bytes are there
+ * now.  Caller holds no lock.
+ */
+static int fault_in(struct msghdr *msg, u8 type, size_t *readable)
+{
+	size_t want = min_t(size_t, msg_data_left(msg), KSSL_MAX_PAYLOAD), missing;
+
+	if (!user_backed_iter(&msg->msg_iter))
+		return -EFAULT;
+	missing = fault_in_iov_iter_readable(&msg->msg_iter, want);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	/* Of what is one record there is no first half. */
+	if (missing == want || (missing && type != KSSL_TYPE_APPLICATION_DATA))
+		return -EFAULT;
+	*readable = want - missing;
+	return 0;
 }
 
 /* ---- seal ---- */
@@ -605,7 +641,7 @@ static int settle(struct kssl_sock *ctx, bool now)
  * kssl_tx_leave() - give up tx.lock
  * @ctx: connection
  *
- * The work does not wait for tx.lock, lest a writer stopped at a page of its own
+ * The work does not wait for tx.lock, lest a writer that waits for a socket somebody owns
  * stop everybody's work; what the work left is ours to restart.
  *
  * Context: Process context. The caller keeps the socket from being closed.
@@ -759,12 +795,13 @@ static void leave_open(struct kssl_sock *ctx, struct kssl_buf *buf)
 }
 
 /*
- * Take bytes of @msg into one record.  Returns how many; on an error nothing of
- * this record was taken.
+ * Take at most @most bytes of @msg into one record.  Returns how many; on an error
+ * nothing of this record was taken.
  */
-static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open)
+static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open,
+		       size_t most)
 {
-	unsigned int room, max_payload = ctx->tx.dir.epoch->max_payload;
+	unsigned int max_payload = ctx->tx.dir.epoch->max_payload;
 	struct kssl_buf *buf = ctx->tx.open;
 	bool more;
 	int filled, ret;
@@ -777,8 +814,8 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		if (!buf)
 			return -ENOMEM;
 	}
-	room = max_payload - buf->payload_len;
-	filled = fill(buf, msg, min_t(size_t, room, msg_data_left(msg)));
+	most = min_t(size_t, most, max_payload - buf->payload_len);
+	filled = fill(buf, msg, min_t(size_t, most, msg_data_left(msg)));
 	if (filled < 0 && filled != -ENOBUFS) {
 		if (buf != ctx->tx.open)
 			kssl_buf_free(buf);
@@ -794,14 +831,11 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 
 	ret = seal_and_push(ctx, buf, type, more || keep_open);
 	if (ret == -ENOMEM) {
-		iov_iter_revert(&msg->msg_iter, filled);
-		if (buf == ctx->tx.open) {
-			kssl_buf_trim(buf, filled);
-			buf->payload_len -= filled;
+		unfill(buf, msg, filled);
+		if (buf == ctx->tx.open)
 			leave_open(ctx, buf);
-		} else {
+		else
 			kssl_buf_free(buf);
-		}
 		return -ENOMEM;
 	}
 	return ret ? ret : filled;
@@ -817,6 +851,22 @@ static int send_open(struct kssl_sock *ctx)
 	kssl_tx_push(ctx, 0);
 	release_sock(ctx->sk);
 	return ret;
+}
+
+/* As send_record(), of any type. */
+static int send_one(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open, size_t most)
+{
+	int ret = 0;
+
+	if (type != KSSL_TYPE_APPLICATION_DATA) {
+		/* It is one record. */
+		if (!ctx->ktls && msg_data_left(msg) > ctx->tx.dir.epoch->max_payload)
+			return -EINVAL;
+		/* Between two records it may be somebody else's. */
+		if (ctx->tx.open)
+			ret = send_open(ctx);
+	}
+	return ret ? ret : send_record(ctx, msg, type, keep_open, most);
 }
 
 /* The content type of a record sent on an unattended socket. */
@@ -879,6 +929,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	u8 type = KSSL_TYPE_APPLICATION_DATA;
 	bool more = msg->msg_flags & MSG_MORE;
+	size_t readable = SIZE_MAX;
 	bool closes;
 	int copied = 0;
 	int ret;
@@ -898,20 +949,22 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	ret = tx_enter(ctx, &timeo);
 	if (ret)
 		goto out;
-	if (type != KSSL_TYPE_APPLICATION_DATA && !ctx->ktls &&
-	    msg_data_left(msg) > ctx->tx.dir.epoch->max_payload) {
-		ret = -EINVAL;	/* it is one record */
-	}
 	while (!ret && msg_data_left(msg)) {
-		/* Between two records it may be somebody else's. */
-		if (type != KSSL_TYPE_APPLICATION_DATA && ctx->tx.open)
-			ret = send_open(ctx);
-		if (!ret)
-			ret = send_record(ctx, msg, type, more);
+		ret = send_one(ctx, msg, type, more, readable);
+		if (ret == -EFAULT) {
+			kssl_tx_leave(ctx);
+			ret = fault_in(msg, type, &readable);
+			if (!ret)
+				ret = tx_enter(ctx, &timeo);
+			if (ret)
+				goto out;
+			continue;
+		}
 		if (ret < 0)
 			break;
 		copied += ret;
 		ret = 0;
+		readable = SIZE_MAX;
 		if (msg_data_left(msg)) {
 			ret = tx_next_record(ctx, &timeo);
 			if (ret)

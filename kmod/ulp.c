@@ -164,8 +164,9 @@ static struct delayed_work *work_at(struct kssl_sock *ctx, unsigned int i)
  * @ctx: connection
  * @work: the work, which has to end if this fails
  *
- * A system call may own the socket while it sleeps at a page of its own, for as long as
- * somebody likes.  Works that waited for it would be all that the workqueue runs.
+ * Ours own no socket while they sleep at a page of the caller's, but setsockopt(2) of the
+ * kernel does, for as long as somebody likes.  Works that waited for it would be all that
+ * the workqueue runs.
  *
  * Context: Process context, from @work.
  * Return: false if somebody owns the socket; he starts @work again when he lets go.

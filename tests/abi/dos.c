@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* How much work a peer may make: each limit of the policy, and one below it.  And what one user may do to others. */
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
+/* How much work a peer may make: each limit of the policy, and one below it. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include "conn.h"
 #include "schedule.h"
@@ -462,85 +457,6 @@ static void warnings(void)
 	peer_expect_alert(&c.peer, FATAL, UNEXPECTED_MESSAGE);
 }
 
-/* ---- what one user may do to others ---- */
-
-#define OWNERS	280	/* more than a workqueue runs at once, up to Linux 6.12 */
-#define PAGE	4096
-
-static uint8_t *absent;
-
-/* Whoever touches the page sleeps until page_comes(). */
-static int watch_page(void)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	struct uffdio_register page = { .range = { .len = PAGE }, .mode = UFFDIO_REGISTER_MODE_MISSING };
-	int fd = SYS(syscall(SYS_userfaultfd, O_CLOEXEC));
-
-	absent = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(absent != MAP_FAILED);
-	SYS(ioctl(fd, UFFDIO_API, &api));
-	page.range.start = (uintptr_t)absent;
-	SYS(ioctl(fd, UFFDIO_REGISTER, &page));
-	return fd;
-}
-
-static void page_comes(int fd)
-{
-	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)absent, .len = PAGE } };
-
-	SYS(ioctl(fd, UFFDIO_ZEROPAGE, &zero));
-}
-
-static void *read_into_page(void *arg)
-{
-	struct conn *c = arg;
-
-	EQ(SYS(recv(c->fd, absent, 1, 0)), 1);
-	return NULL;
-}
-
-static void *send_much(void *arg)
-{
-	struct conn *c = arg;
-
-	send_pattern(c->fd, 0, 1 << 20);
-	return NULL;
-}
-
-/* Readers own their sockets while they sleep, and their clocks, which need the sockets, run out. */
-static void owners_asleep(void)
-{
-	const struct kssl_policy p = { .rekey_ms = 2000 };
-	static struct conn owners[OWNERS];
-	pthread_t threads[OWNERS], writer;
-	int page = watch_page(), i;
-	struct uffd_msg msg;
-	struct conn c;
-
-	for (i = 0; i < OWNERS; i++) {
-		conn_open_policy(&owners[i], &p);
-		peer_send(&owners[i].peer, DATA, "x", 1);
-		peer_settle(&owners[i].peer);
-		threads[i] = start(read_into_page, &owners[i]);
-	}
-	for (i = 0; i < OWNERS; i++) {
-		EQ(SYS(read(page, &msg, sizeof(msg))), sizeof(msg));
-		EQ(msg.event, UFFD_EVENT_PAGEFAULT);
-	}
-	usleep(p.rekey_ms * 1100);
-	/* Somebody else's goes on, which needs a work whenever TCP has room again. */
-	conn_open_bufs(&c, 0, 1);
-	writer = start(send_much, &c);
-	peer_expect_pattern(&c.peer, 0, 1 << 20);
-	finish(writer);
-	page_comes(page);
-	for (i = 0; i < OWNERS; i++) {
-		finish(threads[i]);
-		/* What was put off is done now. */
-		EQ(find_event(owners[i].control, KSSL_EV_REKEY).value, KSSL_REKEY_TIME);
-	}
-}
-
 static const struct test tests[] = {
 	{ "message_max", VERSIONS, message_max },
 	{ "message_max_split", VERSIONS, message_max_split },
@@ -563,7 +479,6 @@ static const struct test tests[] = {
 	{ "useless_max_default", ONLY_13, useless_max_default },
 	{ "useless_max_in_handshake", ONLY_12, useless_max_in_handshake },
 	{ "warnings", VERSIONS, warnings },
-	{ "owners_asleep", ONCE, owners_asleep },
 	{}
 };
 
