@@ -335,7 +335,7 @@ static void hold_wakes(void)
 
 	conn_open_attended(&c);
 	control_op(c.control, KSSL_OP_HOLD);
-	t = start(poll_out, &c);
+	t = start_asleep(poll_out, &c);
 	control_op(c.control, KSSL_OP_RELEASE);
 	finish(t);
 }

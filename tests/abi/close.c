@@ -153,7 +153,7 @@ static void shutdown_wakes_reader(void)
 	pthread_t t;
 
 	conn_open(&c);
-	t = start(read_to_end, &c);
+	t = start_asleep(read_to_end, &c);
 	SYS(shutdown(c.fd, SHUT_RD));
 	finish(t);
 	send_pattern(c.fd, 0, 10);
@@ -307,7 +307,7 @@ static void truncated_sleeping(void)
 	pthread_t t;
 
 	conn_open(&c);
-	t = start(read_reset, &c);
+	t = start_asleep(read_reset, &c);
 	SYS(shutdown(c.peer.fd, SHUT_WR));
 	finish(t);
 }
@@ -367,7 +367,7 @@ static void peer_resets_writer(void)
 
 	conn_open(&c);
 	send_until_full(c.fd, 0);
-	t = start(write_reset, &c);
+	t = start_asleep(write_reset, &c);
 	make_reset(c.peer.fd);
 	finish(t);
 }

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,6 +438,31 @@ pthread_t start(void *(*run)(void *), void *arg)
 	pthread_t thread;
 
 	EQ(pthread_create(&thread, NULL, run, arg), 0);
+	return thread;
+}
+
+struct sleeper {
+	void *(*run)(void *);
+	void *arg;
+	atomic_int tid;
+};
+
+static void *run_sleeper(void *arg)
+{
+	struct sleeper *s = arg, copy = { .run = s->run, .arg = s->arg };
+
+	s->tid = gettid();
+	return copy.run(copy.arg);
+}
+
+pthread_t start_asleep(void *(*run)(void *), void *arg)
+{
+	struct sleeper s = { .run = run, .arg = arg };
+	pthread_t thread = start(run_sleeper, &s);
+
+	while (!s.tid)
+		usleep(500);
+	wait_asleep(s.tid);
 	return thread;
 }
 

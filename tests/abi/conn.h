@@ -86,6 +86,8 @@ size_t send_until_stuck(int fd);
 
 /* A thread that ends with the test. */
 pthread_t start(void *(*run)(void *), void *arg);
+/* Likewise, and it sleeps already in the system call that it makes. */
+pthread_t start_asleep(void *(*run)(void *), void *arg);
 void *finish(pthread_t thread);
 /* Until a task of ours is asleep in a system call. */
 void wait_asleep(pid_t tid);

@@ -607,9 +607,9 @@ static void fail_wakes(void)
 	struct conn c;
 
 	conn_attend(&c);
-	t[0] = start(fails_in_read, &c);
-	t[1] = start(fails_in_write, &c);
-	t[2] = start(fails_in_poll, &c);
+	t[0] = start_asleep(fails_in_read, &c);
+	t[1] = start_asleep(fails_in_write, &c);
+	t[2] = start_asleep(fails_in_poll, &c);
 	batch_add(b, KSSL_OP_FAIL, 0, &e, sizeof(e));
 	SYS(batch_write(b, c.control));
 	finish(t[0]);
@@ -659,8 +659,8 @@ static void gone_wakes(void)
 	struct conn c;
 
 	conn_attend(&c);
-	t[0] = start(reads_esrch, &c);
-	t[1] = start(writes_esrch, &c);
+	t[0] = start_asleep(reads_esrch, &c);
+	t[1] = start_asleep(writes_esrch, &c);
 	close(c.control);
 	finish(t[0]);
 	finish(t[1]);
@@ -786,7 +786,7 @@ static void application_closes_waiting_helper(void)
 	pthread_t t;
 
 	conn_open_attended(&c);
-	t = start(reads_closed, &c);
+	t = start_asleep(reads_closed, &c);
 	close(c.fd);
 	finish(t);
 }

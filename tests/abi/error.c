@@ -429,8 +429,8 @@ static void found_by_sleeping_reader(void)
 	size_t len;
 
 	conn_open(&c);
-	t[0] = start(read_one, &c);
-	t[1] = start(read_one, &c);
+	t[0] = start_asleep(read_one, &c);
+	t[1] = start_asleep(read_one, &c);
 	len = seal(&c.peer.tx, DATA, "data", 4, record);
 	record[len - 1] ^= 1;
 	peer_write(&c.peer, record, len);

@@ -147,7 +147,7 @@ static void waitall_sleeping(void)
 	pthread_t t;
 
 	conn_open_policy(&c, &(struct kssl_policy){});
-	t = start(wait_for_all, &c);
+	t = start_asleep(wait_for_all, &c);
 	peer_send_pattern(&c.peer, 0, 100, 50);
 	change(&c);
 	peer_send_pattern(&c.peer, 100, 100, 50);

@@ -105,7 +105,7 @@ static void overtaken(void)
 	job.c = &c;
 	peer_send_pattern(&c.peer, 0, 100, 100);
 	peer_settle(&c.peer);
-	t = start(peek_job, &job);
+	t = start_asleep(peek_job, &job);
 	expect(c.fd, 0, 100, 100, 0);
 	peer_send_pattern(&c.peer, 100, 200, 50);
 	finish(t);

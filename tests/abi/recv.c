@@ -246,7 +246,7 @@ static void readable_sleeping(void)
 	size_t len;
 
 	conn_open(&c);
-	t = start(poll_job, &c);
+	t = start_asleep(poll_job, &c);
 	len = seal(&c.peer.tx, DATA, "hello", 5, record);
 	peer_write(&c.peer, record, len - 1);
 	peer_settle(&c.peer);

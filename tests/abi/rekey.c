@@ -80,7 +80,7 @@ static void rx_rekey_sleeping(void)
 	pthread_t t;
 
 	conn_open(&c);
-	t = start(read_expired, &c);
+	t = start_asleep(read_expired, &c);
 	peer_announce(&c);
 	finish(t);
 }
@@ -130,7 +130,7 @@ static void rx_key_wakes_poller(void)
 	c.peer.tx = make_keys(4);
 	peer_send_pattern(&c.peer, 0, 100, 100);
 	peer_settle(&c.peer);
-	t = start(wait_readable, &c);
+	t = start_asleep(wait_readable, &c);
 	c.peer.tx = make_keys(4);
 	SYS(set_key(c.fd, KSSL_RX_KEY, &c.peer.tx));
 	finish(t);

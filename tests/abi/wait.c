@@ -498,8 +498,8 @@ static void both_ways(void)
 	conn_open(&c);
 	sent = send_until_full(c.fd, 0);
 	EQ(ready(c.fd, POLLIN | POLLOUT), 0);
-	out = start(wait_out, &c);
-	in = start(wait_in, &c);
+	out = start_asleep(wait_out, &c);
+	in = start_asleep(wait_in, &c);
 	peer_send_pattern(&c.peer, 0, 100, 100);
 	finish(in);
 	EQ(ready(c.fd, POLLIN | POLLOUT), POLLIN);
