@@ -54,10 +54,16 @@ int kssl_buf_reserve(struct kssl_buf *buf, unsigned int min, unsigned int want, 
  */
 void kssl_buf_trim(struct kssl_buf *buf, unsigned int len)
 {
+	struct page_frag *frag = &current->task_frag;
+
 	while (len) {
 		struct bio_vec *last = &buf->seg[buf->segs - 1];
 		unsigned int n = min(len, last->bv_len);
 
+		/* Or what comes next would be a piece of its own. */
+		if (last->bv_page == frag->page &&
+		    last->bv_offset + last->bv_len == frag->offset)
+			frag->offset -= n;
 		last->bv_len -= n;
 		len -= n;
 		if (!last->bv_len) {

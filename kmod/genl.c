@@ -45,6 +45,23 @@ static u8 state_of(const struct kssl_sock *ctx)
 	return ctx->orphan ? KSSL_SESSION_STATE_ORPHAN : KSSL_SESSION_STATE_UNATTENDED;
 }
 
+/* What does not change while it waits for a helper. */
+static void note_basics(struct kssl_note *note, const struct kssl_sock *ctx, const struct sock *sk)
+{
+	note->id = ctx->id;
+	note->who = ctx->who;
+	note->role = ctx->role;
+	note->listener = ctx->listener;
+	fill_address(&note->local, sk, false);
+	fill_address(&note->peer, sk, true);
+}
+
+static void note_ask(struct kssl_note *note, const struct kssl_ask *ask)
+{
+	strscpy(note->profile, ask->wants.profile, sizeof(note->profile));
+	strscpy(note->name, ask->wants.name, sizeof(note->name));
+}
+
 /**
  * kssl_genl_note() - what is told of a connection
  * @note: (out) filled in, all zero before
@@ -56,18 +73,13 @@ void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx)
 {
 	struct kssl_session session;
 
-	note->id = ctx->id;
-	note->who = ctx->who;
-	note->role = ctx->role;
-	note->listener = ctx->listener;
+	note_basics(note, ctx, ctx->sk);
 	note->state = state_of(ctx);
 	note->attached = ctx->attached;
 	note->error = ctx->error;
 	note->has_request = ctx->request_id && ctx->request_what != KSSL_ASK_EXPORTER;
 	note->request = ctx->request;
 	note->pad_to = ctx->policy.pad_to;
-	fill_address(&note->local, ctx->sk, false);
-	fill_address(&note->peer, ctx->sk, true);
 	kssl_status_fill(ctx, &note->status);
 	if (!kssl_session_fill(ctx, &session)) {
 		note->has_session = true;
@@ -76,8 +88,7 @@ void kssl_genl_note(struct kssl_note *note, struct kssl_sock *ctx)
 		strscpy(note->name, session.name, sizeof(note->name));
 		strscpy(note->alpn, session.alpn, sizeof(note->alpn));
 	} else if (ctx->ask) {
-		strscpy(note->profile, ctx->ask->wants.profile, sizeof(note->profile));
-		strscpy(note->name, ctx->ask->wants.name, sizeof(note->name));
+		note_ask(note, ctx->ask);
 	}
 }
 
@@ -164,11 +175,19 @@ static int put_session(struct sk_buff *skb, const struct kssl_note *note, unsign
 
 /* ---- messages of our own ---- */
 
-static int put_ask(struct sk_buff *skb, struct kssl_sock *ctx, const struct kssl_note *note)
+/* What READY and ACCEPT tell of a connection that waits, or has just been taken. */
+static int put_ask(struct sk_buff *skb, const struct kssl_sock *ctx, const struct sock *sk,
+		   const struct kssl_ask *ask)
 {
-	const struct kssl_handshake *wants = &ctx->ask->wants;
+	struct kssl_note *note = kzalloc(sizeof(*note), GFP_KERNEL);
+	const struct kssl_handshake *wants = &ask->wants;
 	long left = ctx->handshake_deadline - jiffies;
+	int ret = 0;
 
+	if (!note)
+		return -ENOMEM;
+	note_basics(note, ctx, sk);
+	note_ask(note, ask);
 	if (put_basics(skb, note, &init_user_ns) ||
 	    nla_put_u32(skb, KSSL_A_FLAGS, wants->flags) ||
 	    nla_put_u32(skb, KSSL_A_TIMEOUT, jiffies_to_msecs(max(left, 1L))) ||
@@ -176,9 +195,10 @@ static int put_ask(struct sk_buff *skb, struct kssl_sock *ctx, const struct kssl
 	    (wants->alpn_len && nla_put(skb, KSSL_A_ALPN, wants->alpn_len, wants->alpn)) ||
 	    (wants->pins_count &&
 	     nla_put(skb, KSSL_A_PINS, wants->pins_count * KSSL_PIN_LEN, wants->pins)) ||
-	    nla_put_u64_64bit(skb, KSSL_A_NETNS, sock_net(ctx->sk)->ns.inum, KSSL_A_PAD))
-		return -EMSGSIZE;
-	return 0;
+	    nla_put_u64_64bit(skb, KSSL_A_NETNS, sock_net(sk)->ns.inum, KSSL_A_PAD))
+		ret = -EMSGSIZE;
+	kfree(note);
+	return ret;
 }
 
 static struct kssl_note *new_note(struct kssl_sock *ctx)
@@ -201,12 +221,11 @@ static struct kssl_note *new_note(struct kssl_sock *ctx)
 void kssl_genl_ready(struct kssl_sock *ctx)
 {
 	struct sk_buff *skb = genlmsg_new(NLMSG_GOODSIZE, GFP_KERNEL);
-	struct kssl_note *note = new_note(ctx);
 	void *head = NULL;
 
-	if (skb && note)
+	if (skb)
 		head = genlmsg_put(skb, 0, 0, &family, 0, KSSL_CMD_READY);
-	if (head && !put_ask(skb, ctx, note)) {
+	if (head && !put_ask(skb, ctx, ctx->sk, ctx->ask)) {
 		genlmsg_end(skb, head);
 		genlmsg_multicast_netns(&family, sock_net(ctx->sk), skb, 0, GROUP_HELPERS,
 					GFP_KERNEL);
@@ -214,7 +233,6 @@ void kssl_genl_ready(struct kssl_sock *ctx)
 		nlmsg_free(skb);
 		genl_set_err(&family, sock_net(ctx->sk), 0, GROUP_HELPERS, -ENOBUFS);
 	}
-	kfree(note);
 }
 
 /**
@@ -342,36 +360,31 @@ static int do_version(struct sk_buff *skb, struct genl_info *info)
 }
 
 /* The message first, the file last: what cannot be told of must not be lost. */
-static int give(struct kssl_sock *ctx, struct genl_info *info, int fd)
+static int give(const struct kssl_taken *t, struct genl_info *info, int fd)
 {
-	struct kssl_note *note;
 	struct sk_buff *reply;
-	int ret = -ENOMEM;
 	void *head;
+	int ret;
 
-	note = new_note(ctx);
-	reply = note ? new_reply(info, KSSL_CMD_ACCEPT, &head) : NULL;
-	if (reply) {
-		ret = nla_put_s32(reply, KSSL_A_CONTROL, fd) || put_ask(reply, ctx, note) ?
-			-EMSGSIZE : 0;
-		if (ret) {
-			nlmsg_free(reply);
-		} else {
-			genlmsg_end(reply, head);
-			ret = genlmsg_reply(reply, info);
-		}
+	reply = new_reply(info, KSSL_CMD_ACCEPT, &head);
+	if (!reply)
+		return -ENOMEM;
+	ret = nla_put_s32(reply, KSSL_A_CONTROL, fd) ? -EMSGSIZE :
+	      put_ask(reply, t->ctx, t->sk, t->ask);
+	if (ret) {
+		nlmsg_free(reply);
+		return ret;
 	}
-	kfree(note);
-	return ret;
+	genlmsg_end(reply, head);
+	return genlmsg_reply(reply, info);
 }
 
 static int accept_socket(struct sk_buff *skb, struct genl_info *info)
 {
 	struct kssl_net *kn = kssl_net_of(genl_info_net(info));
 	struct nlattr *attr = info->attrs[KSSL_A_ID];
-	struct kssl_sock *ctx;
+	struct kssl_taken t;
 	struct file *file;
-	struct sock *sk;
 	int fd, ret;
 
 	ret = kssl_upcall_helper(kn, info->snd_portid);
@@ -384,33 +397,19 @@ static int accept_socket(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "too many open files");
 		return fd;
 	}
-	for (;;) {
-		ctx = kssl_upcall_take(kn, attr ? nla_get_u32(attr) : 0);
+	if (!kssl_upcall_take(kn, attr ? nla_get_u32(attr) : 0, &t)) {
+		GENL_SET_ERR_MSG(info, "no such socket waits");
 		ret = attr ? -ENOENT : -EAGAIN;
-		if (!ctx) {
-			GENL_SET_ERR_MSG(info, "no such socket waits");
-			break;
-		}
-		sk = kssl_control_lock(ctx);
-		if (sk && ctx->waiting)
-			break;
-		/* It went away meanwhile. */
-		if (sk)
-			kssl_control_unlock(sk);
-		kssl_sock_put(ctx);
-	}
-	if (!ctx)
 		goto put_fd;
-	file = kssl_control_file(ctx);
+	}
+	file = kssl_control_file(t.ctx);
 	ret = PTR_ERR_OR_ZERO(file);
 	if (!ret) {
-		ret = give(ctx, info, fd);
+		ret = give(&t, info, fd);
 		if (ret)
 			kssl_control_file_undo(file);
-		else
-			kssl_upcall_taken(ctx);
 	}
-	put_back(ctx, sk);
+	kssl_upcall_give_up(kn, &t, ret);
 	if (ret) {
 		GENL_SET_ERR_MSG(info, "the socket could not be handed over and goes on waiting");
 		goto put_fd;

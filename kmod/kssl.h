@@ -221,6 +221,18 @@ struct kssl_ask {
 };
 
 /**
+ * struct kssl_taken - a connection that a helper is about to have
+ * @ctx: it
+ * @sk: its socket, which nobody has locked
+ * @ask: what for
+ */
+struct kssl_taken {
+	struct kssl_sock *ctx;
+	struct sock *sk;
+	struct kssl_ask *ask;
+};
+
+/**
  * struct kssl_setup - what a connection has from the socket that was armed
  * @ask: what a helper shall do, or NULL
  * @listener: number of the socket as a listener, 0 for a connection that is no child
@@ -416,6 +428,12 @@ struct kssl_rx_cb {
 };
 
 /*
+ * So often pages may be gone again before what they are for is copied.  Some are never
+ * there for a copy though faulting them in succeeds: a shadow stack is one.
+ */
+#define KSSL_FAULTS_MAX	16
+
+/*
  * Memory outside TCP's queues: opened records, a record taken out before it was
  * whole, what MSG_MORE left open, sealed records.  It counts for TCP's total and
  * for the socket's cgroup, but not against SO_RCVBUF and SO_SNDBUF: there it would
@@ -529,8 +547,8 @@ void kssl_upcall_submit(struct kssl_sock *ctx);
 int kssl_upcall_helper(struct kssl_net *kn, u32 portid);
 void kssl_upcall_helper_gone(struct kssl_net *kn, u32 portid);
 void kssl_upcall_look(struct kssl_sock *ctx);
-struct kssl_sock *kssl_upcall_take(struct kssl_net *kn, u32 id);
-void kssl_upcall_taken(struct kssl_sock *ctx);
+bool kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t);
+void kssl_upcall_give_up(struct kssl_net *kn, struct kssl_taken *t, bool again);
 void kssl_upcall_landed(struct kssl_sock *ctx);
 void kssl_upcall_remove(struct kssl_sock *ctx);
 void kssl_upcall_count(struct kssl_sock *ctx, int counter);

@@ -293,10 +293,12 @@ static int set_info(struct sock *sk, bool tx, sockptr_t optval, unsigned int opt
 	BUILD_BUG_ON(sizeof(info) < sizeof(struct tls12_crypto_info_aes_gcm_256));
 	if (sockptr_is_null(optval) || optlen < sizeof(info.info))
 		return -EINVAL;
-	if (mutex_lock_killable(&ctx->tx.lock))
-		return -EINTR;
-	/* What is busy is so whatever is set. */
 	ret = copy_info(&info, &c, optval, optlen);
+	if (mutex_lock_killable(&ctx->tx.lock)) {
+		memzero_explicit(&info, sizeof(info));
+		return -EINTR;
+	}
+	/* What is busy is so whatever is set. */
 	lock_sock(sk);
 	if (check_info(ctx->ktls, &info.info, tx) == -EBUSY)
 		ret = -EBUSY;

@@ -6,6 +6,7 @@
 #include <linux/pipe_fs_i.h>
 #include <linux/splice.h>
 #include <linux/uaccess.h>
+#include <net/compat.h>
 #include "kssl.h"
 
 /* What a reader gets when there is nothing to read: 0 is a clean end of file. */
@@ -35,10 +36,12 @@ static int rx_end(struct kssl_sock *ctx, bool *end)
  * @type: content type of what it got so far, 0 if nothing
  * @identity: of the peer it is from
  * @at: its place, counted as kssl_rx.taken is; ahead of that with MSG_PEEK
- * @empties: records without content that it has passed, each of which counts as a byte there
  * @absent: bytes it has to copy and cannot, because their pages are not there
- * @control_absent: it has to tell of a record, and that page is not there
- * @control_bad: that page cannot be written
+ * @control_absent: or it has to tell this much of a record, where no page is:
+ * @control_at: there
+ * @telling: what it was about to tell, TELL_*
+ * @untold: what nobody can be told, because that page cannot be written
+ * @faults: how often pages were not there, since it last got on
  */
 struct reader {
 	struct msghdr *msg;
@@ -46,11 +49,15 @@ struct reader {
 	u8 type;
 	u32 identity;
 	u64 at;
-	unsigned int empties;
 	unsigned int absent;
-	bool control_absent;
-	bool control_bad;
+	unsigned int control_absent;
+	void __user *control_at;
+	u8 telling;
+	u8 untold;
+	unsigned int faults;
 };
+
+enum { TELL_TYPE = 1, TELL_IDENTITY = 2 };
 
 /* Others may have read on while it had no lock. */
 static void find_place(struct kssl_sock *ctx, struct reader *r)
@@ -134,15 +141,22 @@ static void let_alert_out(struct kssl_sock *ctx)
  * put_cmsg() without waiting for a page, which may take as long as its owner likes to
  * come, while others want the socket: see fault_in().
  */
-static int put_now(struct reader *r, int level, int type, u32 len, void *data)
+static int put_now(struct reader *r, u8 what, int level, int type, u32 len, void *data)
 {
+	struct msghdr *msg = r->msg;
+	size_t head = msg->msg_flags & MSG_CMSG_COMPAT ? sizeof(struct compat_cmsghdr) :
+							 sizeof(struct cmsghdr);
 	int err = -EFAULT;
 
-	if (!r->control_bad) {
-		pagefault_disable();
-		err = put_cmsg(r->msg, level, type, len, data);
-		pagefault_enable();
-		r->control_absent = err == -EFAULT;
+	if (r->untold & what)
+		return err;
+	pagefault_disable();
+	err = put_cmsg(msg, level, type, len, data);
+	pagefault_enable();
+	if (err == -EFAULT) {
+		r->telling = what;
+		r->control_at = msg->msg_control_user;
+		r->control_absent = min_t(size_t, msg->msg_controllen, head + len);
 	}
 	return err;
 }
@@ -154,9 +168,9 @@ static int put_type(struct kssl_sock *ctx, struct reader *r, u8 type)
 	int err = 0;
 
 	if (msg->msg_control && ctx->ktls)
-		err = put_now(r, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
+		err = put_now(r, TELL_TYPE, SOL_TLS, TLS_GET_RECORD_TYPE, sizeof(type), &type);
 	else if (msg->msg_control && !ctx->had_helper)
-		err = put_now(r, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
+		err = put_now(r, TELL_TYPE, SOL_KSSL, KSSL_RECORD_TYPE, sizeof(type), &type);
 	if (type == KSSL_TYPE_APPLICATION_DATA || r->control_absent)
 		return 0;
 	return err || !msg->msg_control || (msg->msg_flags & MSG_CTRUNC) ? -EIO : 0;
@@ -166,7 +180,7 @@ static int put_type(struct kssl_sock *ctx, struct reader *r, u8 type)
 static void put_identity(struct kssl_sock *ctx, struct reader *r, u32 identity)
 {
 	if (ctx->policy.flags & KSSL_POLICY_IDENTITY)
-		put_now(r, SOL_KSSL, KSSL_IDENTITY, sizeof(identity), &identity);
+		put_now(r, TELL_IDENTITY, SOL_KSSL, KSSL_IDENTITY, sizeof(identity), &identity);
 }
 
 /* Tell what is to be known of all that this call reads: @skb is the first of it. */
@@ -224,6 +238,24 @@ static struct sk_buff *find_record(struct kssl_sock *ctx, const struct reader *r
 	return NULL;
 }
 
+static bool has_stopped(const struct reader *r)
+{
+	return unlikely(r->absent || r->control_absent);
+}
+
+/* @skb is read up to @n bytes from the reader's place on. */
+static void move_on(struct kssl_sock *ctx, struct reader *r, struct sk_buff *skb, unsigned int n)
+{
+	r->at += n;
+	r->faults = 0;
+	if (r->flags & MSG_PEEK) {
+		sk_peek_offset_fwd(ctx->sk, n);
+	} else {
+		sk_peek_offset_bwd(ctx->sk, n);
+		advance(ctx, skb, n);
+	}
+}
+
 /*
  * Copy from the queue until @len, its end, a change of type or identity, or a page that
  * is not there; bytes or -errno.
@@ -251,25 +283,22 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 			return ret;
 		if (!r->control_absent && !(r->flags & MSG_TRUNC) && !cb->empty)
 			copy_now(r, skb, offset, n);
-		if (first && (r->control_absent || r->absent)) {
+		if (first && has_stopped(r)) {
 			/* Another record may be the first one then. */
 			r->type = 0;
 			msg->msg_control = control;
 			msg->msg_controllen = controllen;
 			msg->msg_flags = msg_flags;
 		}
-		if (r->control_absent || r->absent)
+		if (has_stopped(r))
 			break;
 		copied += cb->empty ? 0 : n;
-		r->empties += cb->empty;
 		if (ctx->ktls && offset + n == cb->len)
 			msg->msg_flags |= MSG_EOR;
-		r->at += n;
 		next = skb_queue_is_last(&ctx->rx.queue, skb) ? NULL :
 		       skb_queue_next(&ctx->rx.queue, skb);
 		offset = next ? kssl_rx_cb(next)->offset : 0;
-		if (!(r->flags & MSG_PEEK))
-			advance(ctx, skb, n);
+		move_on(ctx, r, skb, n);
 		/* A control record is returned by itself. */
 		if (r->type != KSSL_TYPE_APPLICATION_DATA)
 			break;
@@ -279,41 +308,38 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 
 /*
  * Have the pages come that were absent, without the socket lock.  Where they cannot it is
- * -EFAULT, but for those of control messages: that is what recvmsg(2) makes of them.
+ * -EFAULT, but for those of control messages: then that is not told.
  */
 static int fault_in(struct kssl_sock *ctx, struct reader *r)
 {
 	struct msghdr *msg = r->msg;
+	bool gives_up = ++r->faults > KSSL_FAULTS_MAX;
 	int ret = 0;
 
+	reader_leaves(ctx);
 	release_sock(ctx->sk);
-	if (r->control_absent)
-		r->control_bad = !msg->msg_control_is_user ||
-				 fault_in_safe_writeable(msg->msg_control_user,
-							 min_t(size_t, msg->msg_controllen,
-							       CMSG_SPACE(sizeof(u32))));
-	else if (!user_backed_iter(&msg->msg_iter) ||
-		 fault_in_iov_iter_writeable(&msg->msg_iter, r->absent))
+	if (r->control_absent) {
+		if (gives_up || !msg->msg_control_is_user ||
+		    fault_in_safe_writeable(r->control_at, r->control_absent)) {
+			r->untold |= r->telling;
+			r->faults = 0;
+		}
+	} else if (gives_up || !user_backed_iter(&msg->msg_iter) ||
+		   fault_in_iov_iter_writeable(&msg->msg_iter, r->absent)) {
 		ret = -EFAULT;
+	}
 	if (fatal_signal_pending(current))
 		ret = -EINTR;
 	lock_sock(ctx->sk);
-	r->control_absent = false;
+	r->control_absent = 0;
 	r->absent = 0;
 	find_place(ctx, r);
 	return ret;
 }
 
 /* What recvmsg leaves behind beside the bytes. */
-static void reader_done(struct kssl_sock *ctx, struct reader *r, int copied)
+static void reader_done(struct kssl_sock *ctx, struct msghdr *msg)
 {
-	struct msghdr *msg = r->msg;
-	struct sock *sk = ctx->sk;
-
-	if (r->flags & MSG_PEEK)
-		sk_peek_offset_fwd(sk, copied + r->empties);
-	else
-		sk_peek_offset_bwd(sk, copied + r->empties);
 	/* Never 0 while a record may wait in TCP: io_uring would not come again for it. */
 	msg->msg_inq = ctx->rx.queued ? ctx->rx.queued : kssl_rx_may_have_record(ctx);
 }
@@ -341,9 +367,12 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 		if (ret < 0)
 			break;
 		copied += ret;
-		if (unlikely(r->absent || r->control_absent)) {
+		if (has_stopped(r)) {
+			u64 at = r->at;
+
 			ret = fault_in(ctx, r);
-			if (ret)
+			/* What somebody else has read meanwhile would be missing in between. */
+			if (ret || (copied >= target && r->at != at))
 				break;
 			continue;
 		}
@@ -398,7 +427,7 @@ int kssl_rx_recvmsg(struct sock *sk, struct msghdr *msg, size_t len, int flags)
 		ret = min(ret, 0);
 	}
 	if (ret >= 0)
-		reader_done(ctx, &r, ret);
+		reader_done(ctx, msg);
 	reader_leaves(ctx);
 	tells = ret >= 0 && tcp_sk(sk)->recvmsg_inq;
 	release_sock(sk);

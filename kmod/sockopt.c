@@ -395,21 +395,26 @@ static int get_chain(struct kssl_sock *ctx, char __user *optval, int __user *opt
 /* Given once. */
 static int get_exporter(struct kssl_sock *ctx, char __user *optval, int __user *optlen, int len)
 {
-	struct kssl_export *export;
+	struct kssl_export *export = NULL;
 	int ret = -ENODATA;
 
 	lock_sock(ctx->sk);
-	export = ctx->export;
-	if (export && export->len)
-		ret = export->len <= len ? 0 : -EMSGSIZE;
-	if (!ret && (put_user((int)export->len, optlen) ||
-		     copy_to_user(optval, export->bytes, export->len)))
-		ret = -EFAULT;
-	if (!ret) {
-		kfree_sensitive(export);
-		ctx->export = NULL;
-	}
+	if (ctx->export && ctx->export->len)
+		ret = ctx->export->len <= len ? 0 : -EMSGSIZE;
+	if (!ret)
+		swap(ctx->export, export);
 	release_sock(ctx->sk);
+	if (ret)
+		return ret;
+	if (put_user((int)export->len, optlen) ||
+	    copy_to_user(optval, export->bytes, export->len)) {
+		ret = -EFAULT;
+		lock_sock(ctx->sk);
+		if (!ctx->export)
+			swap(ctx->export, export);
+		release_sock(ctx->sk);
+	}
+	kfree_sensitive(export);
 	return ret;
 }
 

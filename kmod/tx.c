@@ -53,15 +53,26 @@ static int fill(struct kssl_buf *buf, struct msghdr *msg, unsigned int want)
 	return filled;
 }
 
-/*
- * Have the pages come that the next record is copied from; *@readable bytes are there
- * now.  Caller holds no lock.
+/**
+ * struct pages - those that a call sends from
+ * @readable: bytes of them that are known to be there
+ * @faults: how often they were not, since the last record
  */
-static int fault_in(struct msghdr *msg, u8 type, size_t *readable)
-{
-	size_t want = min_t(size_t, msg_data_left(msg), KSSL_MAX_PAYLOAD), missing;
+struct pages {
+	size_t readable;
+	unsigned int faults;
+};
 
-	if (!user_backed_iter(&msg->msg_iter))
+/*
+ * Have the pages come that a record of at most @want bytes is copied from.  Caller holds
+ * no lock.
+ */
+static int fault_in(struct msghdr *msg, struct pages *pages, u8 type, size_t want)
+{
+	size_t missing;
+
+	want = min_t(size_t, msg_data_left(msg), want);
+	if (!user_backed_iter(&msg->msg_iter) || ++pages->faults > KSSL_FAULTS_MAX)
 		return -EFAULT;
 	missing = fault_in_iov_iter_readable(&msg->msg_iter, want);
 	if (fatal_signal_pending(current))
@@ -69,7 +80,7 @@ static int fault_in(struct msghdr *msg, u8 type, size_t *readable)
 	/* Of what is one record there is no first half. */
 	if (missing == want || (missing && type != KSSL_TYPE_APPLICATION_DATA))
 		return -EFAULT;
-	*readable = want - missing;
+	pages->readable = want - missing;
 	return 0;
 }
 
@@ -814,8 +825,13 @@ static int send_record(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool 
 		if (!buf)
 			return -ENOMEM;
 	}
-	most = min_t(size_t, most, max_payload - buf->payload_len);
-	filled = fill(buf, msg, min_t(size_t, most, msg_data_left(msg)));
+	most = min3(most, (size_t)max_payload - buf->payload_len, msg_data_left(msg));
+	filled = fill(buf, msg, most);
+	if (filled >= 0 && filled < most && type != KSSL_TYPE_APPLICATION_DATA) {
+		/* Of what is one record there is no first half. */
+		unfill(buf, msg, filled);
+		filled = -ENOMEM;
+	}
 	if (filled < 0 && filled != -ENOBUFS) {
 		if (buf != ctx->tx.open)
 			kssl_buf_free(buf);
@@ -929,7 +945,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	long timeo = sock_sndtimeo(sk, msg->msg_flags & MSG_DONTWAIT);
 	u8 type = KSSL_TYPE_APPLICATION_DATA;
 	bool more = msg->msg_flags & MSG_MORE;
-	size_t readable = SIZE_MAX;
+	struct pages pages = { .readable = SIZE_MAX };
 	bool closes;
 	int copied = 0;
 	int ret;
@@ -950,10 +966,12 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	if (ret)
 		goto out;
 	while (!ret && msg_data_left(msg)) {
-		ret = send_one(ctx, msg, type, more, readable);
+		ret = send_one(ctx, msg, type, more, pages.readable);
 		if (ret == -EFAULT) {
+			unsigned int max_payload = ctx->tx.dir.epoch->max_payload;
+
 			kssl_tx_leave(ctx);
-			ret = fault_in(msg, type, &readable);
+			ret = fault_in(msg, &pages, type, max_payload);
 			if (!ret)
 				ret = tx_enter(ctx, &timeo);
 			if (ret)
@@ -964,7 +982,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 			break;
 		copied += ret;
 		ret = 0;
-		readable = SIZE_MAX;
+		pages = (struct pages){ .readable = SIZE_MAX };
 		if (msg_data_left(msg)) {
 			ret = tx_next_record(ctx, &timeo);
 			if (ret)

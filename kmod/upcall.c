@@ -147,6 +147,14 @@ static void land(struct kssl_net *kn, struct kssl_ask *ask)
 	}
 }
 
+/* Caller holds the lock. */
+static void stop_waiting(struct kssl_net *kn, struct kssl_sock *ctx)
+{
+	list_del(&ctx->wait_entry);
+	WRITE_ONCE(ctx->waiting, false);
+	kn->waiting--;
+}
+
 /**
  * kssl_upcall_landed() - the first handshake is over, one way or another
  * @ctx: connection
@@ -158,11 +166,8 @@ void kssl_upcall_landed(struct kssl_sock *ctx)
 	struct kssl_net *kn = net_of(ctx);
 
 	spin_lock(&kn->lock);
-	if (ctx->waiting) {
-		list_del(&ctx->wait_entry);
-		ctx->waiting = false;
-		kn->waiting--;
-	}
+	if (ctx->waiting)
+		stop_waiting(kn, ctx);
 	if (ctx->counted)
 		land(kn, ctx->ask);
 	ctx->counted = false;
@@ -274,7 +279,7 @@ static const char no_helper[] = "no helper listens in this network namespace: is
  */
 void kssl_upcall_look(struct kssl_sock *ctx)
 {
-	if (ctx->waiting && !helper_listens(ctx))
+	if (READ_ONCE(ctx->waiting) && !helper_listens(ctx))
 		fail(ctx, EUNATCH, KSSL_A_STATS_NO_HELPER, no_helper);
 	else
 		set_clock(ctx);
@@ -317,50 +322,68 @@ void kssl_upcall_submit(struct kssl_sock *ctx)
 	kssl_genl_ready(ctx);
 }
 
-/**
- * kssl_upcall_take() - who waits longest
- * @kn: namespace
- * @id: this one only, unless 0
- *
- * It still waits: kssl_upcall_taken() ends that.
- *
- * Context: Process context.
- * Return: with a reference, or NULL.
- */
-struct kssl_sock *kssl_upcall_take(struct kssl_net *kn, u32 id)
+/* Caller holds the lock. */
+static struct kssl_sock *find_waiting(struct kssl_net *kn, u32 id)
 {
-	struct kssl_sock *ctx, *found = NULL;
+	struct kssl_sock *ctx;
 
-	spin_lock(&kn->lock);
-	list_for_each_entry(ctx, &kn->queue, wait_entry) {
-		if (id && ctx->id != id)
-			continue;
-		found = ctx;
-		refcount_inc(&ctx->ref);
-		/* If this helper fails to take it, the next one need not fail on it too. */
-		list_move_tail(&ctx->wait_entry, &kn->queue);
-		break;
-	}
-	spin_unlock(&kn->lock);
-	return found;
+	list_for_each_entry(ctx, &kn->queue, wait_entry)
+		if (!id || ctx->id == id)
+			return ctx;
+	return NULL;
 }
 
 /**
- * kssl_upcall_taken() - a helper has the connection
- * @ctx: connection that waited
+ * kssl_upcall_take() - who waits longest waits no more
+ * @kn: namespace
+ * @id: this one only, unless 0
+ * @t: (out) the connection, for kssl_upcall_give_up()
  *
- * Context: Process context. Caller holds the socket lock.
+ * Without the socket lock: its owner may sleep for as long as he likes, and a helper that
+ * waited for him would be nobody's helper.
+ *
+ * Context: Process context.
+ * Return: false if none waits.
  */
-void kssl_upcall_taken(struct kssl_sock *ctx)
+bool kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t)
 {
-	struct kssl_net *kn = net_of(ctx);
+	struct kssl_sock *ctx;
 
 	spin_lock(&kn->lock);
-	list_del(&ctx->wait_entry);
-	ctx->waiting = false;
-	kn->waiting--;
+	ctx = find_waiting(kn, id);
+	if (ctx) {
+		stop_waiting(kn, ctx);
+		/* It is not removed before it has landed, for which this lock is needed. */
+		refcount_inc(&ctx->ref);
+		refcount_inc(&ctx->ask->ref);
+		sock_hold(ctx->sk);
+		*t = (struct kssl_taken){ .ctx = ctx, .sk = ctx->sk, .ask = ctx->ask };
+	}
 	spin_unlock(&kn->lock);
-	set_clock(ctx);
+	return ctx;
+}
+
+/**
+ * kssl_upcall_give_up() - the helper has the connection, or could not take it
+ * @kn: namespace
+ * @t: of kssl_upcall_take()
+ * @again: the connection shall go on waiting, if it is not gone: behind the others, which
+ *	the next helper need not fail on too
+ *
+ * Context: Process context, without the socket lock.
+ */
+void kssl_upcall_give_up(struct kssl_net *kn, struct kssl_taken *t, bool again)
+{
+	spin_lock(&kn->lock);
+	if (again && t->ctx->counted) {
+		list_add_tail(&t->ctx->wait_entry, &kn->queue);
+		WRITE_ONCE(t->ctx->waiting, true);
+		kn->waiting++;
+	}
+	spin_unlock(&kn->lock);
+	kssl_ask_put(t->ask);
+	sock_put(t->sk);
+	kssl_sock_put(t->ctx);
 }
 
 /* ---- the end ---- */

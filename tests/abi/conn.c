@@ -442,7 +442,7 @@ pthread_t start(void *(*run)(void *), void *arg)
 }
 
 struct sleeper {
-	void *(*run)(void *);
+	void *(*run)(void *arg);
 	void *arg;
 	atomic_int tid;
 };

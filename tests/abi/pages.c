@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "conn.h"
+#include "helper.h"
 #include "schedule.h"
 #include "tap.h"
 
@@ -32,10 +34,10 @@ static int watch_page(void)
 
 	CHECK(pages != MAP_FAILED);
 	absent = pages + PRESENT * PAGE;
-	memset(pages, 0, PRESENT * PAGE);
 	SYS(ioctl(fd, UFFDIO_API, &api));
 	page.range.start = (uintptr_t)absent;
 	SYS(ioctl(fd, UFFDIO_REGISTER, &page));
+	memset(pages, 0, PRESENT * PAGE);
 	return fd;
 }
 
@@ -57,12 +59,17 @@ static void page_comes(int fd)
 
 /* ---- others need not wait ---- */
 
-/* The helper's batches, another writer and another reader. */
-static void others_go_on(struct conn *c)
+static void helper_goes_on(struct conn *c)
 {
 	control_op(c->control, KSSL_OP_HOLD);
 	FAILS(send(c->fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT), EAGAIN);
 	control_op(c->control, KSSL_OP_RELEASE);
+}
+
+/* Also another writer and another reader. */
+static void others_go_on(struct conn *c)
+{
+	helper_goes_on(c);
 	conn_both_ways(c, 20000, 7000);
 	EQ(status_of(c->fd).tx.state, KSSL_STATE_ACTIVE);
 }
@@ -168,10 +175,129 @@ static void peeker_asleep(void)
 	reader = start(peek_into_page, &c);
 	page_is_missed(page);
 	recv_pattern(c.fd, 0, 100);
+	helper_goes_on(&c);
 	page_comes(page);
 	finish(reader);
 	recv_pattern(c.fd, 100, 100);
 	others_go_on(&c);
+}
+
+/* The helper hears of what came with the record that the reader has woken up for. */
+static void message_behind(void)
+{
+	uint8_t records[2 * RECORD_MAX], data[100], message[100];
+	int page = watch_page();
+	pthread_t reader;
+	struct conn c;
+	size_t len;
+
+	/* Nor does he hear of it by the peer's clock. */
+	conn_open_policy(&c, &(struct kssl_policy){ .peer_ms = 3600000 });
+	control_op(c.control, KSSL_OP_HOLD);
+	reader = start_asleep(read_into_page, &c);
+	pattern(data, 100, 100);
+	len = seal(&c.peer.tx, DATA, data, 100, records);
+	len += seal(&c.peer.tx, HANDSHAKE, message, make_message(SERVER_HELLO, 50, message), records + len);
+	peer_write(&c.peer, records, len);
+	page_is_missed(page);
+	expect_handshake(c.control, SERVER_HELLO, 50);
+	control_op(c.control, KSSL_OP_CONTINUE);
+	control_op(c.control, KSSL_OP_RELEASE);
+	recv_pattern(c.fd, 100, 100);
+	others_go_on(&c);
+	page_comes(page);
+	peer_send_pattern(&c.peer, 100, 100, 100);
+	finish(reader);
+}
+
+/* Two records, the second one into the page; or what is there without it. */
+static void *read_two(void *arg)
+{
+	struct conn *c = arg;
+	long n = SYS(recv(c->fd, absent - 100, 200, 0));
+
+	check_pattern(absent - 100, 0, n);
+	return (void *)n;
+}
+
+static void *start_two(struct conn *c, int page)
+{
+	static pthread_t reader;
+
+	peer_send_pattern(&c->peer, 0, 200, 100);
+	peer_settle(&c->peer);
+	reader = start(read_two, c);
+	page_is_missed(page);
+	return &reader;
+}
+
+/* No call gives bytes with a hole between them. */
+static void no_hole(void)
+{
+	int page = watch_page();
+	pthread_t *reader;
+	struct conn c;
+
+	conn_open_attended(&c);
+	reader = start_two(&c, page);
+	recv_pattern(c.fd, 100, 100);
+	peer_send_pattern(&c.peer, 200, 100, 100);
+	peer_settle(&c.peer);
+	page_comes(page);
+	EQ((long)finish(*reader), 100);
+	recv_pattern(c.fd, 200, 100);
+}
+
+/* What was read is behind SO_PEEK_OFF at once. */
+static void peek_offset_asleep(void)
+{
+	int page = watch_page(), offset = 100;
+	pthread_t *reader;
+	uint8_t data[100];
+	struct conn c;
+
+	conn_open_attended(&c);
+	SYS(setsockopt(c.fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)));
+	reader = start_two(&c, page);
+	EQ(SYS(recv(c.fd, data, sizeof(data), MSG_PEEK | MSG_DONTWAIT)), 100);
+	check_pattern(data, 100, 100);
+	page_comes(page);
+	EQ((long)finish(*reader), 200);
+}
+
+static void *export_to_page(void *arg)
+{
+	struct conn *c = arg;
+	socklen_t len = 100;
+
+	SYS(getsockopt(c->fd, SOL_KSSL, KSSL_EXPORTER, absent, &len));
+	EQ(len, 5);
+	CHECK(!memcmp(absent, "12345", 5));
+	return NULL;
+}
+
+static void exporter_asleep(void)
+{
+	struct kssl_exporter x = { .size = sizeof(x), .len = 5, .label = "EXPORTER-test" };
+	struct batch *b = batch_new();
+	struct kssl_result r = {};
+	int page = watch_page();
+	pthread_t owner;
+	struct conn c;
+
+	conn_open_policy(&c, &(struct kssl_policy){});
+	SYS(fcntl(c.fd, F_SETFL, O_NONBLOCK));
+	FAILS(setsockopt(c.fd, SOL_KSSL, KSSL_EXPORTER, &x, sizeof(x)), EINPROGRESS);
+	SYS(fcntl(c.fd, F_SETFL, 0));
+	r.id = find_event(c.control, KSSL_EV_REQUEST).epoch;
+	batch_add(b, KSSL_OP_EXPORTER, 0, "12345", 5);
+	batch_add(b, KSSL_OP_RESULT, 0, &r, sizeof(r));
+	SYS(batch_write(b, c.control));
+	owner = start(export_to_page, &c);
+	page_is_missed(page);
+	others_go_on(&c);
+	page_comes(page);
+	finish(owner);
 }
 
 static long recv_with_control(int fd, void *data, size_t len, void *control, size_t controllen)
@@ -293,8 +419,6 @@ static void killed_asleep(void)
 	}
 }
 
-#define OWNERS	280	/* more than a workqueue runs at once, up to Linux 6.12 */
-
 /* The rest of the kernel does own sockets while it copies. */
 static void *linger_at_page(void *arg)
 {
@@ -304,6 +428,30 @@ static void *linger_at_page(void *arg)
 	return NULL;
 }
 
+/* Whoever takes sockets for others has none of them stop him. */
+static void accepted_asleep(void)
+{
+	struct kssl_handshake h = wants(v->server ? KSSL_ROLE_SERVER : KSSL_ROLE_CLIENT);
+	int nl = helper_open(KSSL_GENL_GROUP_HELPERS), page = watch_page();
+	pthread_t owner;
+	struct told t;
+	struct conn c;
+
+	conn_connect(&c);
+	conn_attach(&c);
+	SYS(fcntl(c.fd, F_SETFL, O_NONBLOCK));
+	FAILS(shake(c.fd, &h), EINPROGRESS);
+	owner = start(linger_at_page, &c);
+	page_is_missed(page);
+	c.control = helper_accept(nl, &t);
+	page_comes(page);
+	finish(owner);
+	hand_over(&c);
+	conn_both_ways(&c, 20000, 7000);
+}
+
+#define OWNERS	280	/* more than a workqueue runs at once, up to Linux 6.12 */
+
 static void *send_much(void *arg)
 {
 	struct conn *c = arg;
@@ -312,21 +460,31 @@ static void *send_much(void *arg)
 	return NULL;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
 /* Whoever owns a socket sleeps, and the socket's clock runs out. */
 static void owners_asleep(void)
 {
-	const struct kssl_policy p = { .rekey_ms = 2000 };
+	const struct kssl_policy p = { .rekey_ms = 4000 };
 	static struct conn owners[OWNERS];
 	pthread_t threads[OWNERS], writer;
-	int page = watch_page(), i;
+	int page = watch_page(), owned = 0, i;
+	int64_t began[OWNERS], slept[OWNERS];
 	struct conn c;
 
 	for (i = 0; i < OWNERS; i++) {
+		began[i] = now_ms();
 		conn_open_policy(&owners[i], &p);
 		threads[i] = start(linger_at_page, &owners[i]);
-	}
-	for (i = 0; i < OWNERS; i++)
 		page_is_missed(page);
+		slept[i] = now_ms();
+	}
 	usleep(p.rekey_ms * 1100);
 	/* Somebody else's goes on, which needs a work whenever TCP has room again. */
 	conn_open_bufs(&c, 0, 1);
@@ -334,8 +492,13 @@ static void owners_asleep(void)
 	peer_expect_pattern(&c.peer, 0, 1 << 20);
 	finish(writer);
 	/* Theirs do not, or they would not own them. */
-	for (i = 0; i < OWNERS; i++)
+	for (i = 0; i < OWNERS; i++) {
+		if (slept[i] - began[i] >= p.rekey_ms)
+			continue;	/* it may have run out before */
 		EQ(ready(owners[i].control, POLLIN), 0);
+		owned++;
+	}
+	note("%d sockets were owned", owned);
 	page_comes(page);
 	for (i = 0; i < OWNERS; i++) {
 		finish(threads[i]);
@@ -391,6 +554,41 @@ static void read_fresh_type(void)
 	check_type(control, HANDSHAKE);
 }
 
+/* Two messages, in two pages. */
+static void read_fresh_identity(void)
+{
+	const size_t first = CMSG_SPACE(1);
+	struct cmsghdr identity;
+	uint8_t *control, byte;
+	struct conn c;
+	int i;
+
+	conn_open(&c);
+	SYS(set_policy(c.fd, &(struct kssl_policy){ .flags = KSSL_POLICY_IDENTITY }));
+	for (i = 0; i < 2; i++) {
+		control = fresh(2 * PAGE) + PAGE - first;
+		peer_send(&c.peer, i ? HANDSHAKE : DATA, "x", 1);
+		EQ(SYS(recv_with_control(c.fd, &byte, 1, control, 2 * first)), 1);
+		check_type(control, i ? HANDSHAKE : DATA);
+		memcpy(&identity, control + first, sizeof(identity));
+		EQ(identity.cmsg_level, SOL_KSSL);
+		EQ(identity.cmsg_type, KSSL_IDENTITY);
+	}
+}
+
+/* Pieces of one record, each of a page of its own. */
+static void write_more_fresh(void)
+{
+	uint8_t *from = fresh(100 * PAGE), zeros[100 * 100] = {};
+	struct conn c;
+	int i;
+
+	conn_open(&c);
+	for (i = 0; i < 100; i++)
+		EQ(SYS(send(c.fd, from + i * PAGE, 100, MSG_NOSIGNAL | (i < 99 ? MSG_MORE : 0))), 100);
+	peer_expect(&c.peer, DATA, zeros, sizeof(zeros));
+}
+
 /* From a file, no page of which is mapped yet: records are as they always are. */
 static void write_fresh(void)
 {
@@ -404,7 +602,6 @@ static void write_fresh(void)
 	}
 	from = mmap(NULL, MUCH, PROT_READ, MAP_SHARED, fd, 0);
 	CHECK(from != MAP_FAILED);
-	SYS(madvise(from, MUCH, MADV_RANDOM));
 	conn_open_bufs(&c, 0, 4 * MUCH);
 	EQ(SYS(send(c.fd, from, MUCH, MSG_NOSIGNAL)), MUCH);
 	for (i = 0; i < MUCH / 16384; i++) {
@@ -494,6 +691,29 @@ static void read_past_end(void)
 	conn_both_ways(&c, 20000, 7000);
 }
 
+/* What there is a page for is told, however little that is. */
+static void read_types_past_end(void)
+{
+	const size_t first = CMSG_SPACE(1);
+	struct cmsghdr head;
+	struct conn c;
+	uint8_t *end, byte;
+	int i;
+
+	conn_open(&c);
+	for (i = 0; i < 4; i++) {
+		end = end_of_memory();
+		/* Tight, or room for what cannot be written then. */
+		end -= i & 1 ? CMSG_LEN(1) : first;
+		SYS(set_policy(c.fd, &(struct kssl_policy){ .flags = i & 1 ? 0 : KSSL_POLICY_IDENTITY }));
+		peer_send(&c.peer, i & 2 ? HANDSHAKE : DATA, "x", 1);
+		EQ(SYS(recv_with_control(c.fd, &byte, 1, end, i & 1 ? first : 2 * first)), 1);
+		memcpy(&head, end, sizeof(head));
+		EQ(head.cmsg_type, KSSL_RECORD_TYPE);
+		EQ(end[CMSG_LEN(0)], i & 2 ? HANDSHAKE : DATA);
+	}
+}
+
 /* Data has a type that nobody needs to be told. */
 static void read_type_past_end(void)
 {
@@ -514,17 +734,25 @@ static const struct test tests[] = {
 	{ "writer_asleep_at_open", VERSIONS, writer_asleep_at_open },
 	{ "reader_asleep", VERSIONS, reader_asleep },
 	{ "peeker_asleep", VERSIONS, peeker_asleep },
+	{ "message_behind", VERSIONS, message_behind },
+	{ "no_hole", VERSIONS, no_hole },
+	{ "peek_offset_asleep", VERSIONS, peek_offset_asleep },
+	{ "exporter_asleep", VERSIONS, exporter_asleep },
 	{ "type_asleep", VERSIONS, type_asleep },
 	{ "typed_asleep", VERSIONS, typed_asleep },
 	{ "killed_asleep", VERSIONS, killed_asleep },
+	{ "accepted_asleep", VERSIONS, accepted_asleep },
 	{ "owners_asleep", ONCE, owners_asleep },
 	{ "read_fresh", FORMATS, read_fresh },
 	{ "read_fresh_type", VERSIONS, read_fresh_type },
+	{ "read_fresh_identity", VERSIONS, read_fresh_identity },
+	{ "write_more_fresh", FORMATS, write_more_fresh },
 	{ "write_fresh", FORMATS, write_fresh },
 	{ "write_past_end", FORMATS, write_past_end },
 	{ "write_typed_past_end", VERSIONS, write_typed_past_end },
 	{ "write_more_past_end", VERSIONS, write_more_past_end },
 	{ "read_past_end", FORMATS, read_past_end },
+	{ "read_types_past_end", VERSIONS, read_types_past_end },
 	{ "read_type_past_end", VERSIONS, read_type_past_end },
 	{ 0 },
 };
