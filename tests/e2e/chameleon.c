@@ -219,6 +219,8 @@ static int receive(void)
 		if (n <= 0)
 			return SSL_get_error(me.ssl, n) == SSL_ERROR_WANT_READ ? -1 : ending(n);
 		me.arrived_len = n;
+		/* It read on to the end of a record first, so it is still to begin. */
+		me.due = !me.server && SSL_renegotiate_pending(me.ssl) && !SSL_in_init(me.ssl);
 		feel_urge();
 		flush_arrived();
 	}

@@ -48,6 +48,11 @@ static void read_key_log(void)
 	unlink(key_log);
 }
 
+static void show_remarks(unsigned int i, const struct remarks *r)
+{
+	note("end %u: ...%s", i, r->len < 500 ? r->text : r->text + r->len - 500);
+}
+
 static void show(void)
 {
 	unsigned int i;
@@ -56,9 +61,10 @@ static void show(void)
 		read_key_log();
 		watch_show(watch);
 	}
-	for (i = 0; i < 2; i++)
-		note("end %u: ...%s", i, ends[i].peer.said_len < 500 ? ends[i].peer.said :
-		     ends[i].peer.said + ends[i].peer.said_len - 500);
+	for (i = 0; i < 2; i++) {
+		show_remarks(i, &ends[i].peer.said);
+		show_remarks(i, &ends[i].peer.complained);
+	}
 }
 
 static void move(int from)

@@ -34,12 +34,21 @@ static struct link *current;
 
 static void conclude_link(void);
 
+static void show_remarks(struct remarks *r)
+{
+	char *line, *save, *text = r->text;
+
+	if (r->len > REMARKS_SHOWN)
+		text += r->len - REMARKS_SHOWN;
+	for (line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		note("peer: %s", line);
+}
+
 static void explain_link(void)
 {
 	struct link *l = current;
 	struct kssl_status st;
 	socklen_t len = sizeof(st);
-	char *line, *save, *said = l->peer.said;
 	int i;
 
 	for (i = 0; i < l->events_count; i++)
@@ -59,10 +68,8 @@ static void explain_link(void)
 		watch_show(l->watch);
 	if (l->k)
 		note("libkssl: %s", kssl_error(l->k));
-	if (l->peer.said_len > REMARKS_SHOWN)
-		said += l->peer.said_len - REMARKS_SHOWN;
-	for (line = strtok_r(said, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		note("peer: %s", line);
+	show_remarks(&l->peer.said);
+	show_remarks(&l->peer.complained);
 }
 
 static int64_t now_ms(void)

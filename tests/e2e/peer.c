@@ -389,23 +389,23 @@ void peer_command(struct peer *p, const char *line)
 	EQ(SYS(write(p->in, line, strlen(line))), strlen(line));
 }
 
-static void remark(struct peer *p, const uint8_t *text, size_t len)
+static void remark(struct remarks *r, const uint8_t *text, size_t len)
 {
-	const size_t room = sizeof(p->said) - 1;
+	const size_t room = sizeof(r->text) - 1;
 
 	if (len > room) {
 		text += len - room;
 		len = room;
 	}
-	if (p->said_len + len > room) {
-		size_t drop = p->said_len + len - room;
+	if (r->len + len > room) {
+		size_t drop = r->len + len - room;
 
-		memmove(p->said, p->said + drop, p->said_len - drop);
-		p->said_len -= drop;
+		memmove(r->text, r->text + drop, r->len - drop);
+		r->len -= drop;
 	}
-	memcpy(p->said + p->said_len, text, len);
-	p->said_len += len;
-	p->said[p->said_len] = 0;
+	memcpy(r->text + r->len, text, len);
+	r->len += len;
+	r->text[r->len] = 0;
 }
 
 /* Length of the run of data, or of remarks, that @buf begins with. */
@@ -439,7 +439,7 @@ size_t peer_sift(struct peer *p, uint8_t *buf, size_t len)
 		to += run;
 		from += run;
 		run = run_length(buf + from, len - from, 0);
-		remark(p, buf + from, run);
+		remark(&p->said, buf + from, run);
 		from += run;
 	}
 	return to;
@@ -462,13 +462,13 @@ int peer_take_remarks(struct peer *p)
 	ssize_t n = read(p->err, buf, sizeof(buf));
 
 	if (n > 0)
-		remark(p, buf, n);
+		remark(&p->complained, buf, n);
 	return n > 0;
 }
 
 int peer_has_said(const struct peer *p, const char *text)
 {
-	return strstr(p->said, text) != NULL;
+	return strstr(p->said.text, text) || strstr(p->complained.text, text);
 }
 
 void peer_wait(struct peer *p, const char *text)

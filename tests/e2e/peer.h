@@ -55,6 +55,16 @@ struct peer_setup {
 };
 
 /**
+ * struct remarks - what a peer printed in ASCII, the latest part of it
+ * @text: terminated by a zero
+ * @len: bytes of it, without that
+ */
+struct remarks {
+	char text[16384];
+	size_t len;
+};
+
+/**
  * struct peer - a running one
  * @pid: its process
  * @in: its standard input
@@ -63,8 +73,8 @@ struct peer_setup {
  * @echo: it sends back what it receives, line by line, and has no input
  * @binary: data may be any bytes
  * @port: where it listens
- * @said: what it printed in ASCII, the latest part of it
- * @said_len: bytes of @said, without the terminating zero
+ * @said: to its standard output
+ * @complained: to its standard error, which comes an octet at a time and when it likes
  */
 struct peer {
 	pid_t pid;
@@ -74,8 +84,8 @@ struct peer {
 	int echo;
 	int binary;
 	int port;
-	char said[16384];
-	size_t said_len;
+	struct remarks said;
+	struct remarks complained;
 };
 
 /* Directory of certificates: ca.crt, and NAME.crt and NAME.key. */
@@ -103,7 +113,7 @@ int peer_take_remarks(struct peer *p);
 /* Move what is not data from @buf to @said; bytes of data left in @buf. */
 size_t peer_sift(struct peer *p, uint8_t *buf, size_t len);
 
-/* Wait until it has said @text, or until @text NULL: until it has ended. */
+/* Wait until it has said @text in one of the two, or until @text NULL: until it has ended. */
 void peer_wait(struct peer *p, const char *text);
 int peer_has_said(const struct peer *p, const char *text);
 

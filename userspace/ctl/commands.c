@@ -321,9 +321,10 @@ int run_monitor(const struct options *options, char **args)
 
 static bool is_over(const struct kssl_genl_socket *before, const struct kssl_genl_socket *now)
 {
-	/* In TLS 1.3 without the helper's part: KeyUpdates of the kernel. */
+	/* In TLS 1.3 the kernel does it, and the helper says so: before that nobody may ask for another one. */
 	return now->handshakes != before->handshakes ||
-	       (now->tx.version == 0x0304 && now->tx.epoch != before->tx.epoch && now->rx.epoch != before->rx.epoch);
+	       (now->tx.version == 0x0304 && now->tx.epoch != before->tx.epoch && now->rx.epoch != before->rx.epoch &&
+		now->request != EINPROGRESS);
 }
 
 /* Events are for admins only, so the connection is looked at until its counters have moved. */
