@@ -18,13 +18,13 @@
 #define NEWS_DELAY	(HZ / 50)
 
 /**
- * kssl_control_lock() - lock the socket of a connection
+ * kssl_control_hold() - take a reference on the socket of a connection
  * @ctx: connection the caller has a reference on
  *
  * Context: Process context.
- * Return: the socket, to be given to kssl_control_unlock(); NULL once it is closed.
+ * Return: the socket; NULL once it is closed.
  */
-struct sock *kssl_control_lock(struct kssl_sock *ctx)
+struct sock *kssl_control_hold(struct kssl_sock *ctx)
 {
 	struct sock *sk;
 
@@ -33,6 +33,20 @@ struct sock *kssl_control_lock(struct kssl_sock *ctx)
 	if (sk)
 		sock_hold(sk);
 	spin_unlock_bh(&ctx->lock);
+	return sk;
+}
+
+/**
+ * kssl_control_lock() - lock the socket of a connection
+ * @ctx: connection the caller has a reference on
+ *
+ * Context: Process context.
+ * Return: the socket, to be given to kssl_control_unlock(); NULL once it is closed.
+ */
+struct sock *kssl_control_lock(struct kssl_sock *ctx)
+{
+	struct sock *sk = kssl_control_hold(ctx);
+
 	if (!sk)
 		return NULL;
 	lock_sock(sk);

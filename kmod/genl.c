@@ -8,6 +8,12 @@
 #include <net/genetlink.h>
 #include "kssl.h"
 
+/*
+ * So long a command may wait for a socket, whose owner may sleep for as long as he likes:
+ * all of generic netlink waits with it, where a family comes or goes.
+ */
+#define PATIENCE	HZ
+
 enum { GROUP_HELPERS, GROUP_EVENTS };
 
 static struct genl_family family;
@@ -37,7 +43,7 @@ static u8 state_of(const struct kssl_sock *ctx)
 {
 	if (ctx->error.err)
 		return KSSL_SESSION_STATE_FAILED;
-	if (ctx->waiting)
+	if (READ_ONCE(ctx->waiting))
 		return KSSL_SESSION_STATE_WAITING;
 	if (ctx->attended)
 		return ctx->handshakes ? KSSL_SESSION_STATE_ATTENDED :
@@ -45,7 +51,7 @@ static u8 state_of(const struct kssl_sock *ctx)
 	return ctx->orphan ? KSSL_SESSION_STATE_ORPHAN : KSSL_SESSION_STATE_UNATTENDED;
 }
 
-/* What does not change while it waits for a helper. */
+/* What does not change while it waits for a helper, or is told without the lock. */
 static void note_basics(struct kssl_note *note, const struct kssl_sock *ctx, const struct sock *sk)
 {
 	note->id = ctx->id;
@@ -293,6 +299,31 @@ static bool may_see(struct sk_buff *skb, struct net *net, const struct kssl_who 
 	return is_admin(skb, net) || uid_eq(NETLINK_CREDS(skb)->uid, who->uid);
 }
 
+/*
+ * Lock the socket of a connection for a command; NULL once it is closed, and of another
+ * user's it is not told whether it exists.  -EBUSY if somebody else has it.
+ */
+static struct sock *lock_session(struct sk_buff *skb, struct net *net, struct kssl_sock *ctx)
+{
+	struct sock *sk = kssl_control_hold(ctx);
+	long patience = PATIENCE;
+
+	if (!sk)
+		return NULL;
+	if (!may_see(skb, net, &ctx->who))
+		goto put;
+	if (!kssl_sock_lock_soon(sk, &patience)) {
+		sock_put(sk);
+		return ERR_PTR(-EBUSY);
+	}
+	if (READ_ONCE(ctx->sk) && may_see(skb, net, &ctx->who))
+		return sk;
+	release_sock(sk);
+put:
+	sock_put(sk);
+	return NULL;
+}
+
 /* The connection of KSSL_A_ID with a reference and its socket locked, or an error. */
 static struct kssl_sock *get_session(struct sk_buff *skb, struct genl_info *info,
 				     struct sock **sk)
@@ -307,16 +338,16 @@ static struct kssl_sock *get_session(struct sk_buff *skb, struct genl_info *info
 	}
 	id = nla_get_u32(info->attrs[KSSL_A_ID]);
 	ctx = kssl_upcall_find(kssl_net_of(net), &id, true);
-	*sk = ctx ? kssl_control_lock(ctx) : NULL;
-	/* Of another user's it is not told whether it exists. */
-	if (*sk && !may_see(skb, net, &ctx->who)) {
-		kssl_control_unlock(*sk);
-		*sk = NULL;
-	}
-	if (*sk)
+	*sk = ctx ? lock_session(skb, net, ctx) : NULL;
+	if (!IS_ERR_OR_NULL(*sk))
 		return ctx;
 	if (ctx)
 		kssl_sock_put(ctx);
+	if (IS_ERR(*sk)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KSSL_A_ID],
+				    "a system call keeps the socket: try again later");
+		return ERR_CAST(*sk);
+	}
 	NL_SET_ERR_MSG_ATTR(info->extack, info->attrs[KSSL_A_ID],
 			    "no socket of yours has this number");
 	return ERR_PTR(-ENOENT);
@@ -376,7 +407,9 @@ static int give(const struct kssl_taken *t, struct genl_info *info, int fd)
 		return ret;
 	}
 	genlmsg_end(reply, head);
-	return genlmsg_reply(reply, info);
+	ret = genlmsg_reply(reply, info);
+	/* EAGAIN is that nobody waits. */
+	return ret == -EAGAIN ? -ENOBUFS : ret;
 }
 
 static int accept_socket(struct sk_buff *skb, struct genl_info *info)
@@ -397,7 +430,12 @@ static int accept_socket(struct sk_buff *skb, struct genl_info *info)
 		GENL_SET_ERR_MSG(info, "too many open files");
 		return fd;
 	}
-	if (!kssl_upcall_take(kn, attr ? nla_get_u32(attr) : 0, &t)) {
+	ret = kssl_upcall_take(kn, attr ? nla_get_u32(attr) : 0, &t);
+	if (ret == -EBUSY) {
+		GENL_SET_ERR_MSG(info, "another helper is taking it");
+		goto put_fd;
+	}
+	if (ret) {
 		GENL_SET_ERR_MSG(info, "no such socket waits");
 		ret = attr ? -ENOENT : -EAGAIN;
 		goto put_fd;
@@ -523,27 +561,45 @@ static int dump_note(struct sk_buff *skb, struct netlink_callback *cb, u8 cmd,
 	return 0;
 }
 
+/* What can be told of a connection within @patience; false once it is closed. */
+static bool look_at(struct kssl_note *note, struct kssl_sock *ctx, long *patience)
+{
+	struct sock *sk = kssl_control_hold(ctx);
+	bool open;
+
+	if (!sk)
+		return false;
+	if (kssl_sock_lock_soon(sk, patience)) {
+		open = READ_ONCE(ctx->sk);
+		if (open)
+			kssl_genl_note(note, ctx);
+		release_sock(sk);
+	} else {
+		open = true;
+		note_basics(note, ctx, sk);
+		note->attached = ctx->attached;
+		note->state = KSSL_SESSION_STATE_BUSY;
+	}
+	sock_put(sk);
+	return open;
+}
+
 /* cb->args[0]: the next number. */
 static int dump_sessions(struct sk_buff *skb, struct netlink_callback *cb)
 {
 	struct net *net = sock_net(skb->sk);
 	unsigned long id = cb->args[0];
 	struct kssl_note *note = kmalloc(sizeof(*note), GFP_KERNEL);
+	long patience = PATIENCE;
 	struct kssl_sock *ctx;
 	int ret = 0;
 
 	if (!note)
 		return -ENOMEM;
 	while (!ret && (ctx = kssl_upcall_find(kssl_net_of(net), &id, false))) {
-		struct sock *sk = kssl_control_lock(ctx);
-
 		memset(note, 0, sizeof(*note));
-		if (sk) {
-			kssl_genl_note(note, ctx);
-			kssl_control_unlock(sk);
-			if (may_see(cb->skb, net, &note->who))
-				ret = dump_note(skb, cb, KSSL_CMD_SESSION, note, note->attached);
-		}
+		if (look_at(note, ctx, &patience) && may_see(cb->skb, net, &note->who))
+			ret = dump_note(skb, cb, KSSL_CMD_SESSION, note, note->attached);
 		kssl_sock_put(ctx);
 		if (!ret)
 			id++;

@@ -173,13 +173,15 @@ void kssl_handshake_late(struct work_struct *work)
 	struct kssl_sock *ctx = container_of(to_delayed_work(work), struct kssl_sock,
 					     handshake_clock);
 	struct sock *sk = ctx->sk;
+	bool waiting;
 
 	if (!kssl_sock_trylock(ctx, work))
 		return;
+	waiting = READ_ONCE(ctx->waiting);
 	if (ctx->counted && time_after_eq(jiffies, ctx->handshake_deadline))
 		kssl_fail(ctx, ETIMEDOUT,
-			  ctx->waiting ? KSSL_WHO_HELPER : KSSL_WHO_PEER, KSSL_ALERT_NONE,
-			  ctx->waiting ? "no helper took the socket in time" :
+			  waiting ? KSSL_WHO_HELPER : KSSL_WHO_PEER, KSSL_ALERT_NONE,
+			  waiting ? "no helper took the socket in time" :
 					 "the handshake took too long");
 	else if (ctx->counted)
 		kssl_upcall_look(ctx);

@@ -332,7 +332,8 @@ struct kssl_sock {
 	struct kssl_ask *ask;		/* until its handshake is over */
 	bool asked;			/* there was one */
 	bool told;			/* connect() has told how it ended */
-	bool waiting;			/* for a helper, in kssl_net.queue */
+	bool waiting;			/* for a helper, in kssl_net.queue (kssl_net.lock) */
+	bool in_hand;			/* a helper is about to have it (kssl_net.lock) */
 	bool counted;			/* among the handshakes under way */
 	struct list_head wait_entry;	/* kssl_net.lock */
 	unsigned long handshake_deadline;	/* jiffies */
@@ -499,6 +500,7 @@ void kssl_sock_report(struct kssl_sock *ctx);
 void kssl_sock_later(struct kssl_sock *ctx, struct delayed_work *work, unsigned long delay);
 void kssl_sock_queue(struct delayed_work *work, unsigned long delay);
 bool kssl_sock_trylock(struct kssl_sock *ctx, struct work_struct *work);
+bool kssl_sock_lock_soon(struct sock *sk, long *patience);
 void kssl_sock_detach(struct kssl_sock *ctx);
 void kssl_sock_set_up(struct kssl_sock *ctx, const struct kssl_setup *setup);
 int kssl_sock_attach(struct sock *sk, unsigned int family, const struct kssl_setup *setup);
@@ -547,7 +549,7 @@ void kssl_upcall_submit(struct kssl_sock *ctx);
 int kssl_upcall_helper(struct kssl_net *kn, u32 portid);
 void kssl_upcall_helper_gone(struct kssl_net *kn, u32 portid);
 void kssl_upcall_look(struct kssl_sock *ctx);
-bool kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t);
+int kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t);
 void kssl_upcall_give_up(struct kssl_net *kn, struct kssl_taken *t, bool again);
 void kssl_upcall_landed(struct kssl_sock *ctx);
 void kssl_upcall_remove(struct kssl_sock *ctx);
@@ -674,6 +676,7 @@ void kssl_rx_work(struct work_struct *work);
 void kssl_rx_free(struct kssl_sock *ctx);
 
 /* control.c */
+struct sock *kssl_control_hold(struct kssl_sock *ctx);
 struct sock *kssl_control_lock(struct kssl_sock *ctx);
 void kssl_control_unlock(struct sock *sk);
 void kssl_control_begin(struct kssl_sock *ctx);

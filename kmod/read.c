@@ -307,13 +307,15 @@ static int deliver_to_reader(struct kssl_sock *ctx, struct reader *r, size_t len
 }
 
 /*
- * Have the pages come that were absent, without the socket lock.  Where they cannot it is
- * -EFAULT, but for those of control messages: then that is not told.
+ * Have the pages come that were absent, without the socket lock, and those for all that
+ * can be read of @len bytes more.  Where they cannot it is -EFAULT, but for those of control
+ * messages: then that is not told.
  */
-static int fault_in(struct kssl_sock *ctx, struct reader *r)
+static int fault_in(struct kssl_sock *ctx, struct reader *r, size_t len)
 {
 	struct msghdr *msg = r->msg;
 	bool gives_up = ++r->faults > KSSL_FAULTS_MAX;
+	size_t want = min_t(size_t, len, reader_left(ctx, r));
 	int ret = 0;
 
 	reader_leaves(ctx);
@@ -325,7 +327,7 @@ static int fault_in(struct kssl_sock *ctx, struct reader *r)
 			r->faults = 0;
 		}
 	} else if (gives_up || !user_backed_iter(&msg->msg_iter) ||
-		   fault_in_iov_iter_writeable(&msg->msg_iter, r->absent)) {
+		   want - fault_in_iov_iter_writeable(&msg->msg_iter, want) < r->absent) {
 		ret = -EFAULT;
 	}
 	if (fatal_signal_pending(current))
@@ -370,9 +372,9 @@ static int read_records(struct kssl_sock *ctx, struct reader *r, size_t len, int
 		if (has_stopped(r)) {
 			u64 at = r->at;
 
-			ret = fault_in(ctx, r);
+			ret = fault_in(ctx, r, len - copied);
 			/* What somebody else has read meanwhile would be missing in between. */
-			if (ret || (copied >= target && r->at != at))
+			if (ret || (copied && r->at != at))
 				break;
 			continue;
 		}

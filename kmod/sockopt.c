@@ -276,7 +276,7 @@ static u32 next_identity(const struct kssl_rx *rx)
 void kssl_status_fill(struct kssl_sock *ctx, struct kssl_status *status)
 {
 	*status = (struct kssl_status) {
-		.attended = ctx->attended && !ctx->waiting,
+		.attended = ctx->attended && !READ_ONCE(ctx->waiting),
 		.established = ctx->rx.established,
 		.handshakes = ctx->handshakes,
 		.holds = ctx->holds,

@@ -190,6 +190,38 @@ bool kssl_sock_trylock(struct kssl_sock *ctx, struct work_struct *work)
 	return !owned;
 }
 
+static bool try_lock(struct sock *sk)
+{
+	bool owned;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	owned = sock_owned_by_user_nocheck(sk);
+	if (!owned)
+		sk->sk_lock.owned = 1;
+	spin_unlock_bh(&sk->sk_lock.slock);
+	return !owned;
+}
+
+/**
+ * kssl_sock_lock_soon() - lock the socket, unless that takes long
+ * @sk: socket the caller has a reference on
+ * @patience: (in, out) jiffies that it may take
+ *
+ * For those whom others wait for, as kssl_sock_trylock().
+ *
+ * Context: Process context, may sleep.
+ * Return: false if somebody owns the socket for longer, or the caller is killed.
+ */
+bool kssl_sock_lock_soon(struct sock *sk, long *patience)
+{
+	long left = wait_event_killable_timeout(sk->sk_lock.wq, try_lock(sk), *patience);
+
+	if (left > 0)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	*patience = max(left, 0L);
+	return left > 0;
+}
+
 /* Runs under the spinlock.  A clock that was set again meanwhile goes on as it was set. */
 static void start_put_off(struct kssl_sock *ctx)
 {

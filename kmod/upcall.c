@@ -258,7 +258,7 @@ static void set_clock(struct kssl_sock *ctx)
 	unsigned long at = ctx->handshake_deadline;
 
 	/* Is there a helper still? */
-	if (ctx->waiting && time_before(jiffies + HELPER_GRACE, at))
+	if (READ_ONCE(ctx->waiting) && time_before(jiffies + HELPER_GRACE, at))
 		at = jiffies + HELPER_GRACE;
 	kssl_sock_later(ctx, &ctx->handshake_clock, max_t(long, at - jiffies, 0));
 }
@@ -322,19 +322,8 @@ void kssl_upcall_submit(struct kssl_sock *ctx)
 	kssl_genl_ready(ctx);
 }
 
-/* Caller holds the lock. */
-static struct kssl_sock *find_waiting(struct kssl_net *kn, u32 id)
-{
-	struct kssl_sock *ctx;
-
-	list_for_each_entry(ctx, &kn->queue, wait_entry)
-		if (!id || ctx->id == id)
-			return ctx;
-	return NULL;
-}
-
 /**
- * kssl_upcall_take() - who waits longest waits no more
+ * kssl_upcall_take() - who waits longest is about to be some helper's
  * @kn: namespace
  * @id: this one only, unless 0
  * @t: (out) the connection, for kssl_upcall_give_up()
@@ -343,47 +332,55 @@ static struct kssl_sock *find_waiting(struct kssl_net *kn, u32 id)
  * waited for him would be nobody's helper.
  *
  * Context: Process context.
- * Return: false if none waits.
+ * Return: 0, %-EAGAIN if none waits, %-EBUSY if another helper is about to have it.
  */
-bool kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t)
+int kssl_upcall_take(struct kssl_net *kn, u32 id, struct kssl_taken *t)
 {
 	struct kssl_sock *ctx;
+	int ret = -EAGAIN;
 
 	spin_lock(&kn->lock);
-	ctx = find_waiting(kn, id);
-	if (ctx) {
-		stop_waiting(kn, ctx);
+	list_for_each_entry(ctx, &kn->queue, wait_entry) {
+		if (id && ctx->id != id)
+			continue;
+		ret = ctx->in_hand ? -EBUSY : 0;
+		if (ret)
+			continue;
+		ctx->in_hand = true;
 		/* It is not removed before it has landed, for which this lock is needed. */
 		refcount_inc(&ctx->ref);
 		refcount_inc(&ctx->ask->ref);
 		sock_hold(ctx->sk);
 		*t = (struct kssl_taken){ .ctx = ctx, .sk = ctx->sk, .ask = ctx->ask };
+		break;
 	}
 	spin_unlock(&kn->lock);
-	return ctx;
+	return ret;
 }
 
 /**
  * kssl_upcall_give_up() - the helper has the connection, or could not take it
  * @kn: namespace
  * @t: of kssl_upcall_take()
- * @again: the connection shall go on waiting, if it is not gone: behind the others, which
- *	the next helper need not fail on too
+ * @again: the connection goes on waiting, if it still does: behind the others, which the
+ *	next helper need not fail on too
  *
  * Context: Process context, without the socket lock.
  */
 void kssl_upcall_give_up(struct kssl_net *kn, struct kssl_taken *t, bool again)
 {
+	struct kssl_sock *ctx = t->ctx;
+
 	spin_lock(&kn->lock);
-	if (again && t->ctx->counted) {
-		list_add_tail(&t->ctx->wait_entry, &kn->queue);
-		WRITE_ONCE(t->ctx->waiting, true);
-		kn->waiting++;
-	}
+	ctx->in_hand = false;
+	if (ctx->waiting && again)
+		list_move_tail(&ctx->wait_entry, &kn->queue);
+	else if (ctx->waiting)
+		stop_waiting(kn, ctx);
 	spin_unlock(&kn->lock);
 	kssl_ask_put(t->ask);
 	sock_put(t->sk);
-	kssl_sock_put(t->ctx);
+	kssl_sock_put(ctx);
 }
 
 /* ---- the end ---- */

@@ -450,6 +450,36 @@ static void accepted_asleep(void)
 	conn_both_ways(&c, 20000, 7000);
 }
 
+/* Nor who asks how things stand: all of generic netlink would wait with him. */
+static void told_asleep(void)
+{
+	int nl = helper_open(NULL), page;
+	pthread_t owner;
+	struct told t;
+	struct conn c;
+	uint32_t id;
+
+	conn_open_attended(&c);
+	/* The last one, for others may not be quite gone. */
+	CHECK(helper_dump(nl, KSSL_CMD_SESSION, KSSL_A_STATE, KSSL_SESSION_STATE_ATTENDED, &t) > 0);
+	id = t.number[KSSL_A_ID];
+	page = watch_page();
+	owner = start(linger_at_page, &c);
+	page_is_missed(page);
+	EQ(helper_ask(nl, KSSL_CMD_SESSION, KSSL_A_ID, id, 0, 0, NULL), EBUSY);
+	EQ(helper_ask(nl, KSSL_CMD_RENEGOTIATE, KSSL_A_ID, id, KSSL_A_HOW, KSSL_RENEG_FULL, NULL), EBUSY);
+	EQ(helper_ask(nl, KSSL_CMD_CANCEL, KSSL_A_ID, id, 0, 0, NULL), EBUSY);
+	CHECK(helper_dump(nl, KSSL_CMD_SESSION, KSSL_A_ID, id, &t) > 0);
+	EQ(t.number[KSSL_A_ID], id);
+	EQ(t.number[KSSL_A_STATE], KSSL_SESSION_STATE_BUSY);
+	EQ(t.number[KSSL_A_PID], getpid());
+	page_comes(page);
+	finish(owner);
+	EQ(helper_ask(nl, KSSL_CMD_SESSION, KSSL_A_ID, id, 0, 0, &t), 0);
+	EQ(t.number[KSSL_A_STATE], KSSL_SESSION_STATE_ATTENDED);
+	others_go_on(&c);
+}
+
 #define OWNERS	280	/* more than a workqueue runs at once, up to Linux 6.12 */
 
 static void *send_much(void *arg)
@@ -742,6 +772,7 @@ static const struct test tests[] = {
 	{ "typed_asleep", VERSIONS, typed_asleep },
 	{ "killed_asleep", VERSIONS, killed_asleep },
 	{ "accepted_asleep", VERSIONS, accepted_asleep },
+	{ "told_asleep", VERSIONS, told_asleep },
 	{ "owners_asleep", ONCE, owners_asleep },
 	{ "read_fresh", FORMATS, read_fresh },
 	{ "read_fresh_type", VERSIONS, read_fresh_type },

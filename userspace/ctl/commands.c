@@ -340,7 +340,7 @@ static int wait_until_over(struct kssl_genl *g, struct one *one, const struct ks
 			fprintf(stderr, "kssl-ctl: the connection was closed before it was over\n");
 			return EXIT_NO_SUCH;
 		}
-		if (ret)
+		if (ret && ret != -EBUSY)
 			return failed(g, "waiting", ret);
 		if (one->s.error) {
 			fprintf(stderr, "kssl-ctl: the connection has failed: %s\n", one->s.text);

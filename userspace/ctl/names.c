@@ -64,6 +64,7 @@ const char *state_name(uint8_t state)
 		[KSSL_SESSION_STATE_ORPHAN] = "orphan",
 		[KSSL_SESSION_STATE_UNATTENDED] = "unattended",
 		[KSSL_SESSION_STATE_FAILED] = "failed",
+		[KSSL_SESSION_STATE_BUSY] = "busy",
 	};
 
 	return NAME(names, state);

@@ -192,6 +192,9 @@ static bool accept_all(void)
 		take(&r);
 	if (ret == -EAGAIN)
 		return false;
+	/* Another helper is taking it, and may fail to. */
+	if (ret == -EBUSY)
+		return true;
 	log_line(LOG_IS_ERROR, "a socket that waits cannot be taken: %s", why);
 	return true;
 }

@@ -756,7 +756,8 @@ struct kssl_result {
  *
  * Every failure carries a sentence (NLMSGERR_ATTR_MSG).  "Admin" means CAP_NET_ADMIN in
  * the user namespace that owns the network namespace.  Who has it not sees its own
- * user's sockets only.
+ * user's sockets only.  EBUSY: a system call keeps the socket of KSSL_A_ID for longer
+ * than a second.
  */
 #define KSSL_GENL_NAME			"kssl"
 #define KSSL_GENL_VERSION		1
@@ -775,8 +776,9 @@ struct kssl_result {
  *	KSSL_A_CONTROL
  * @KSSL_CMD_ACCEPT: do, admin: take the socket of KSSL_A_ID, else the one that waits
  *	longest; gives KSSL_A_CONTROL, which the caller has when sendmsg() returns, and
- *	what the handshake shall be.  EAGAIN: none waits; ENOENT: not that one; EMFILE,
- *	ENFILE, ENOMEM, ENOBUFS: it goes on waiting
+ *	what the handshake shall be.  EAGAIN: none waits; ENOENT: not that one; EBUSY:
+ *	another helper is taking it, and may fail to; EMFILE, ENFILE, ENOMEM, ENOBUFS: it
+ *	goes on waiting
  * @KSSL_CMD_CANCEL: do, admin or the socket's user: fail the socket of KSSL_A_ID
  *	with ECANCELED.  ENOENT
  * @KSSL_CMD_SESSION: do with KSSL_A_ID (ENOENT), or dump: sockets with the ULP
@@ -908,6 +910,7 @@ enum kssl_attr {
 #define KSSL_SESSION_STATE_ORPHAN	4
 #define KSSL_SESSION_STATE_UNATTENDED	5	/* keys by setsockopt, or none yet */
 #define KSSL_SESSION_STATE_FAILED	6
+#define KSSL_SESSION_STATE_BUSY		7	/* a system call keeps it from being looked at */
 
 /**
  * enum kssl_attr_dir - of KSSL_A_TX and KSSL_A_RX, as in struct kssl_dir_status
