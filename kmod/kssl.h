@@ -221,7 +221,7 @@ struct kssl_ask {
 };
 
 /**
- * struct kssl_taken - a connection that a helper is about to have
+ * struct kssl_taken - a connection that a helper is about to have, with a reference on each
  * @ctx: it
  * @sk: its socket, which nobody has locked
  * @ask: what for

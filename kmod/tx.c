@@ -869,7 +869,19 @@ static int send_open(struct kssl_sock *ctx)
 	return ret;
 }
 
-/* As send_record(), of any type. */
+/* fault_in() without tx.lock; as tx_enter(). */
+static int tx_fault_in(struct kssl_sock *ctx, struct msghdr *msg, struct pages *pages, u8 type,
+		       long *timeo)
+{
+	unsigned int max_payload = ctx->tx.dir.epoch->max_payload;
+	int ret;
+
+	kssl_tx_leave(ctx);
+	ret = fault_in(msg, pages, type, max_payload);
+	return ret ? ret : tx_enter(ctx, timeo);
+}
+
+/* As send_record(), behind what is open of another type. */
 static int send_one(struct kssl_sock *ctx, struct msghdr *msg, u8 type, bool keep_open, size_t most)
 {
 	int ret = 0;
@@ -968,12 +980,7 @@ int kssl_tx_sendmsg(struct sock *sk, struct msghdr *msg, size_t size)
 	while (!ret && msg_data_left(msg)) {
 		ret = send_one(ctx, msg, type, more, pages.readable);
 		if (ret == -EFAULT) {
-			unsigned int max_payload = ctx->tx.dir.epoch->max_payload;
-
-			kssl_tx_leave(ctx);
-			ret = fault_in(msg, &pages, type, max_payload);
-			if (!ret)
-				ret = tx_enter(ctx, &timeo);
+			ret = tx_fault_in(ctx, msg, &pages, type, &timeo);
 			if (ret)
 				goto out;
 			continue;

@@ -159,6 +159,23 @@ static struct delayed_work *work_at(struct kssl_sock *ctx, unsigned int i)
 	return (void *)ctx + works[i];
 }
 
+/* Own the socket, if nobody does; else the works @put_off are started when he lets go. */
+static bool own(struct sock *sk, struct kssl_sock *ctx, u8 put_off)
+{
+	bool owned;
+
+	spin_lock_bh(&sk->sk_lock.slock);
+	owned = sock_owned_by_user_nocheck(sk);
+	if (!owned)
+		sk->sk_lock.owned = 1;
+	else if (put_off)
+		ctx->put_off |= put_off;
+	spin_unlock_bh(&sk->sk_lock.slock);
+	if (!owned)
+		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
+	return !owned;
+}
+
 /**
  * kssl_sock_trylock() - lock the socket for a work, which does not wait for it
  * @ctx: connection
@@ -173,33 +190,13 @@ static struct delayed_work *work_at(struct kssl_sock *ctx, unsigned int i)
  */
 bool kssl_sock_trylock(struct kssl_sock *ctx, struct work_struct *work)
 {
-	struct sock *sk = ctx->sk;
+	u8 put_off = 0;
 	unsigned int i;
-	bool owned;
 
-	spin_lock_bh(&sk->sk_lock.slock);
-	owned = sock_owned_by_user_nocheck(sk);
-	if (!owned)
-		sk->sk_lock.owned = 1;
-	for (i = 0; owned && i < ARRAY_SIZE(works); i++)
+	for (i = 0; i < ARRAY_SIZE(works); i++)
 		if (&work_at(ctx, i)->work == work)
-			ctx->put_off |= BIT(i);
-	spin_unlock_bh(&sk->sk_lock.slock);
-	if (!owned)
-		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
-	return !owned;
-}
-
-static bool try_lock(struct sock *sk)
-{
-	bool owned;
-
-	spin_lock_bh(&sk->sk_lock.slock);
-	owned = sock_owned_by_user_nocheck(sk);
-	if (!owned)
-		sk->sk_lock.owned = 1;
-	spin_unlock_bh(&sk->sk_lock.slock);
-	return !owned;
+			put_off |= BIT(i);
+	return own(ctx->sk, ctx, put_off);
 }
 
 /**
@@ -214,10 +211,8 @@ static bool try_lock(struct sock *sk)
  */
 bool kssl_sock_lock_soon(struct sock *sk, long *patience)
 {
-	long left = wait_event_killable_timeout(sk->sk_lock.wq, try_lock(sk), *patience);
+	long left = wait_event_killable_timeout(sk->sk_lock.wq, own(sk, NULL, 0), *patience);
 
-	if (left > 0)
-		mutex_acquire(&sk->sk_lock.dep_map, 0, 1, _RET_IP_);
 	*patience = max(left, 0L);
 	return left > 0;
 }
